@@ -1,11 +1,13 @@
 //! The command in environments that differ from a developer's terminal: closed pipes, full disks, output in files, values
-//! that are not UTF-8, a relative store.
+//! that are not UTF-8, a relative store, a proxy.
 
 #![cfg(test)]
 
 mod fixture;
 
 use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
 
@@ -224,4 +226,44 @@ fn a_relative_store_is_said() {
         .basalt(&["--quiet", "store", "path"])
         .env("BASALT_STORE", "here/store"));
     assert_eq!(stderr(&quiet), "");
+}
+
+#[test]
+fn an_api_server_behind_a_proxy_is_asked_through_it() {
+    let fixture = Fixture::new(&[]);
+    let proxy = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = proxy.local_addr().expect("bound");
+    let asked = std::thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().expect("a client");
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).expect("a line");
+        // The client may have gone already.
+        drop(stream.write_all(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"));
+        line
+    });
+    // An address for documentation: nobody answers there.
+    let join = format!(
+        "kubeadm join 192.0.2.1:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:{}",
+        "5c".repeat(32)
+    );
+    let words = [
+        "config",
+        "from-join",
+        join.as_str(),
+        "--hostname",
+        "w1",
+        "--patience",
+        "0",
+    ];
+    let output = run(fixture.basalt(&words).env("HTTPS_PROXY", format!("http://{address}")));
+    // Nobody came, if this connection is the first.
+    drop(TcpStream::connect(address));
+    let line = asked.join().expect("no panic");
+    assert!(
+        line.starts_with("CONNECT 192.0.2.1:6443 "),
+        "{line:?}\n{}",
+        stderr(&output)
+    );
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("HTTPS_PROXY"), "{}", stderr(&output));
 }

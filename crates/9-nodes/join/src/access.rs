@@ -1,13 +1,15 @@
-//! Kubeconfig files: the one in `cluster-info`, discovery files, bootstrap kubeconfigs, and those of administrators.
+//! Kubeconfig files of joins, with the pins of their authorities: the one in `cluster-info`, discovery files, bootstrap
+//! kubeconfigs, and those of administrators.
 
 use basalt_document::problem::Problems;
-use basalt_document::{Document, Finding, Path, schema};
+use basalt_document::{Document, Finding};
 use basalt_node_config::address::Endpoint;
+use basalt_node_config::kubeconfig::{self, AuthorityData, ContextChoice};
+
+pub use basalt_node_config::kubeconfig::Credentials;
 
 use crate::authorities::ClusterAuthorities;
 use crate::findings::Findings;
-
-mod raw;
 
 /// API server of a kubeconfig, its authorities, and the credentials for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,37 +22,7 @@ pub struct ClusterAccess {
     pub credentials: Credentials,
 }
 
-/// Credentials in a kubeconfig.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Credentials {
-    /// None: requests are anonymous.
-    None,
-    /// A bearer token, such as a bootstrap token.
-    Token(String),
-    /// A client certificate and its key, both in PEM.
-    Certificate {
-        /// Certificate, with its chain.
-        certificate: String,
-        /// Private key.
-        key: String,
-    },
-}
-
-/// Shows the kind, never a secret.
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Token(_) => "Token(…)",
-            Self::Certificate { .. } => "Certificate(…)",
-        })
-    }
-}
-
 /// Reads a kubeconfig; `name` is what errors call the file.
-///
-/// As kubeadm does, a cluster without a name counts first (`cluster-info` has such a one), then that of the current
-/// context.
 ///
 /// # Errors
 /// When the file is no kubeconfig, or names other files: none is read besides it.
@@ -67,222 +39,25 @@ pub fn read_context(name: &str, text: &str, context: Option<&str>) -> Result<(Cl
     read_by(name, text, &choice)
 }
 
-/// Context that counts.
-enum ContextChoice<'n> {
-    /// The current one, in a file for one cluster.
-    CurrentAlone,
-    /// The current one, in a file of a user, who can name another one.
-    Current,
-    /// The one of this name.
-    Named(&'n str),
-}
-
 fn read_by(name: &str, text: &str, choice: &ContextChoice<'_>) -> Result<(ClusterAccess, Problems), Problems> {
     let document = Document::parse(name, text).map_err(|problems| crate::redaction::without_secrets(&problems))?;
-    let (raw, found) = schema::decode_what_fits::<raw::Kubeconfig>(&document);
+    let (access, found) = kubeconfig::read_by(&document, choice);
     let mut findings = Findings::new(&document, found);
-    let access = raw.and_then(|raw| access(&mut findings, &raw, choice));
+    let access = access.map(|access| ClusterAccess {
+        endpoint: access.endpoint,
+        authorities: access.authorities.and_then(|data| authorities(&mut findings, &data)),
+        credentials: access.credentials,
+    });
     findings.conclude(access)
 }
 
-fn access(findings: &mut Findings<'_>, raw: &raw::Kubeconfig, choice: &ContextChoice<'_>) -> Option<ClusterAccess> {
-    let clusters = raw.clusters.as_deref().unwrap_or_default();
-    let contexts = raw.contexts.as_deref().unwrap_or_default();
-    let current = match choice {
-        ContextChoice::Named(name) => *name,
-        ContextChoice::Current | ContextChoice::CurrentAlone => raw.current_context.as_deref().unwrap_or_default(),
-    };
-    let context = contexts.iter().find(|context| context.name == current);
-    let names = contexts.iter().map(|context| context.name.as_str());
-    let names = names.collect::<Vec<_>>().join(", ");
-    if let (ContextChoice::Named(name), None) = (choice, context) {
-        let finding = Finding::error(format!("the kubeconfig has no context `{name}`"), "here");
-        findings.say(
-            &Path::root().key("contexts"),
-            finding.with_help(format!("it has: {names}")),
-        );
-        return None;
-    }
-    let wanted = context.and_then(|context| context.context.as_ref());
-    let is_named = matches!(choice, ContextChoice::Named(_));
-    let unnamed = clusters.iter().position(|cluster| cluster.name.is_empty() && !is_named);
-    let named = wanted.and_then(|context| clusters.iter().position(|cluster| cluster.name == context.cluster));
-    let place = Path::root().key("clusters");
-    let index = unnamed.or(named);
-    let Some((index, cluster)) = index.and_then(|index| Some((index, clusters.get(index)?.cluster.as_ref()?))) else {
-        let message = "the kubeconfig names no cluster: `current-context` leads to none, and none is without a name";
-        let help = match choice {
-            ContextChoice::Current if !names.is_empty() => format!("name one with `--context`: {names}"),
-            _ => "write one with `kubectl config view --raw --minify --flatten`".to_owned(),
-        };
-        findings.say(&place, Finding::error(message, "here").with_help(help));
-        return None;
-    };
-    let place = place.index(index).key("cluster");
-    let authorities = authorities(findings, &place, cluster);
-    let endpoint = endpoint(findings, &place.key("server"), &cluster.server);
-    let credentials = wanted.map_or(Some(Credentials::None), |context| {
-        credentials(findings, raw, context.user.as_deref().unwrap_or_default())
-    });
-    Some(ClusterAccess {
-        endpoint: endpoint?,
-        authorities,
-        credentials: credentials?,
-    })
-}
-
-/// API server of a URL, whose port is 443 unless it is given.
-fn endpoint(findings: &mut Findings<'_>, place: &Path, server: &str) -> Option<Endpoint> {
-    let trimmed = server.trim_end_matches('/');
-    let host = trimmed.strip_prefix("https://").unwrap_or_default();
-    if host.contains('/') {
-        let message = "the API server is below a path, as behind Rancher's proxy: a kubelet's node cannot be given one";
-        let help = "use the address of the API server itself";
-        findings.say(place, Finding::error(message, "has a path").with_help(help));
-        return None;
-    }
-    let has_port = host
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    if host.is_empty() || has_port {
-        return findings.parse(place, trimmed);
-    }
-    findings.parse(place, &format!("{trimmed}:443"))
-}
-
-fn authorities(findings: &mut Findings<'_>, place: &Path, cluster: &raw::Cluster) -> Option<ClusterAuthorities> {
-    if cluster.insecure_skip_tls_verify == Some(true) {
-        let message = "`insecure-skip-tls-verify` is set: nothing would vouch for the API server";
-        let help = "remove it, and add `certificate-authority-data`";
-        findings.say(
-            &place.key("insecure-skip-tls-verify"),
-            Finding::error(message, "refused").with_help(help),
-        );
-    }
-    if let Some(path) = &cluster.certificate_authority {
-        files_are_refused(findings, &place.key("certificate-authority"), path);
-    }
-    for (key, value) in [
-        ("tls-server-name", &cluster.tls_server_name),
-        ("proxy-url", &cluster.proxy_url),
-    ] {
-        if value.as_ref().is_some_and(|value| !value.is_empty()) {
-            let message = format!("`{key}` is not supported: a NodeConfig has no setting for it");
-            let help = "let the node reach the API server under a name that its certificate has";
-            findings.say(&place.key(key), Finding::error(message, "refused").with_help(help));
-        }
-    }
-    let data = cluster
-        .certificate_authority_data
-        .as_ref()
-        .filter(|data| !data.is_empty())?;
-    match ClusterAuthorities::from_base64(data) {
+fn authorities(findings: &mut Findings<'_>, data: &AuthorityData) -> Option<ClusterAuthorities> {
+    match ClusterAuthorities::from_base64(&data.data) {
         Ok(authorities) => Some(authorities),
         Err(error) => {
             let finding = Finding::error(error.to_string(), "not a certificate authority");
             let help = "copy the whole value of `certificate-authority-data`";
-            findings.say(&place.key("certificate-authority-data"), finding.with_help(help));
-            None
-        }
-    }
-}
-
-fn files_are_refused(findings: &mut Findings<'_>, place: &Path, path: &str) {
-    let message = format!("`{path}` is another file, and none is read besides the kubeconfig");
-    let help = "write its content into the kubeconfig: `kubectl config view --raw --minify --flatten`";
-    findings.say(place, Finding::error(message, "a path").with_help(help));
-}
-
-/// Credentials of a user, by name.
-fn credentials(findings: &mut Findings<'_>, raw: &raw::Kubeconfig, name: &str) -> Option<Credentials> {
-    let users = raw.users.as_deref().unwrap_or_default();
-    let Some(index) = users.iter().position(|user| user.name == name) else {
-        return Some(Credentials::None);
-    };
-    let place = Path::root().key("users").index(index).key("user");
-    let Some(user) = users.get(index).and_then(|user| user.user.as_ref()) else {
-        return Some(Credentials::None);
-    };
-    for (key, path) in [
-        ("tokenFile", &user.token_file),
-        ("client-certificate", &user.client_certificate),
-        ("client-key", &user.client_key),
-    ] {
-        if let Some(path) = path {
-            files_are_refused(findings, &place.key(key), path);
-            return None;
-        }
-    }
-    if !is_plain_user(findings, &place, user) {
-        return None;
-    }
-    if user.exec.is_some() || user.auth_provider.is_some() {
-        let key = if user.exec.is_some() { "exec" } else { "auth-provider" };
-        let message = format!("`{key}` gets credentials from a program, and none is run");
-        let help = "use a kubeconfig with a token or a client certificate: `kubectl create token`, or admin.conf";
-        findings.say(&place.key(key), Finding::error(message, "refused").with_help(help));
-        return None;
-    }
-    let certificate = decoded(
-        findings,
-        &place.key("client-certificate-data"),
-        user.client_certificate_data.as_ref(),
-    )?;
-    let key = decoded(findings, &place.key("client-key-data"), user.client_key_data.as_ref())?;
-    Some(match (user.token.as_deref(), certificate, key) {
-        (_, Some(certificate), Some(key)) => Credentials::Certificate { certificate, key },
-        (Some(token), ..) if !token.is_empty() => Credentials::Token(token.to_owned()),
-        _ => Credentials::None,
-    })
-}
-
-/// `true` for a user without basic authentication and without requests in the name of somebody else, which are refused.
-fn is_plain_user(findings: &mut Findings<'_>, place: &Path, user: &raw::User) -> bool {
-    let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    let basic =
-        "`username` and `password` are not taken: no API server has had basic authentication since Kubernetes 1.19";
-    let other = "requests in the name of another user (`as`) are not supported";
-    for (key, given, message, help) in [
-        (
-            "username",
-            is_given(&user.username),
-            basic,
-            "use a token or a client certificate",
-        ),
-        (
-            "password",
-            is_given(&user.password) && !is_given(&user.username),
-            basic,
-            "use a token or a client certificate",
-        ),
-        ("as", is_given(&user.impersonate), other, "use credentials of that user"),
-        (
-            "as-groups",
-            user.as_groups.is_some() && !is_given(&user.impersonate),
-            other,
-            "use credentials of a user in these groups",
-        ),
-    ] {
-        if given {
-            findings.say(&place.key(key), Finding::error(message, "refused").with_help(help));
-            return false;
-        }
-    }
-    true
-}
-
-/// Text in base64; the outer `None` stands for one that cannot be decoded.
-fn decoded(findings: &mut Findings<'_>, place: &Path, data: Option<&String>) -> Option<Option<String>> {
-    use base64::Engine as _;
-    let Some(data) = data.filter(|data| !data.is_empty()) else {
-        return Some(None);
-    };
-    let bytes = base64::engine::general_purpose::STANDARD.decode(data.trim());
-    match bytes.ok().and_then(|bytes| String::from_utf8(bytes).ok()) {
-        Some(text) => Some(Some(text)),
-        None => {
-            let finding = Finding::error("this is not text in base64", "not base64");
-            findings.say(place, finding.with_help("copy the whole value"));
+            findings.say(&data.place, finding.with_help(help));
             None
         }
     }

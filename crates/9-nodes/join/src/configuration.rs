@@ -8,7 +8,7 @@ use crate::findings::{Findings, problem_at, problems_of};
 use crate::kubelet_flags::{KubeletFlags, is_runtime_endpoint, setting_of, taint_effect};
 use crate::origins::{Origins, setting};
 use crate::pin::{CaPin, PinSet};
-use crate::request::{Discovery, JoinRequest, Registration, TokenDiscovery};
+use crate::request::{Discovery, DiscoveryFile, JoinRequest, Registration, TokenDiscovery};
 use crate::{command_line, redaction};
 
 mod documents;
@@ -229,13 +229,7 @@ fn taints(findings: &mut Findings<'_>, place: &Path, raw: Option<&[raw::Taint]>,
 fn discovery(findings: &mut Findings<'_>, place: &Path, raw: &raw::Discovery) -> Option<Discovery> {
     match (&raw.bootstrap_token, &raw.file) {
         (Some(token), None) => by_token(findings, &place.key("bootstrapToken"), token).map(Discovery::Token),
-        (None, Some(file)) => match command_line::discovery_file(&file.kube_config_path) {
-            Ok(file) => Some(Discovery::File(file)),
-            Err(finding) => {
-                findings.say(&place.key("file").key("kubeConfigPath"), finding);
-                None
-            }
-        },
+        (None, Some(file)) => by_file(findings, &place.key("file"), file).map(Discovery::File),
         (given, _) => {
             let message = match given {
                 Some(_) => "discovery is by token or by file, not by both",
@@ -245,6 +239,27 @@ fn discovery(findings: &mut Findings<'_>, place: &Path, raw: &raw::Discovery) ->
             None
         }
     }
+}
+
+fn by_file(findings: &mut Findings<'_>, place: &Path, raw: &raw::FileDiscovery) -> Option<DiscoveryFile> {
+    if raw.kube_config.is_some() {
+        let message = "`kubeConfig` is a field of Cluster API's KubeadmConfig, and no JoinConfiguration has it";
+        let help = "give the bootstrap data, in which its controller has made a file of it (`--bootstrap-data`), or \
+                    write `kubeConfigPath`; a NodeConfig takes the text itself: `cluster.kubeconfig`";
+        findings.say(
+            &place.key("kubeConfig"),
+            Finding::error(message, "not of kubeadm").with_help(help),
+        );
+        return None;
+    }
+    let Some(path) = &raw.kube_config_path else {
+        let finding = Finding::error("`kubeConfigPath` is missing in `discovery.file`", "in here");
+        findings.say(place, finding.with_help("add it: the path of a kubeconfig"));
+        return None;
+    };
+    command_line::discovery_file(path)
+        .map_err(|finding| findings.say(&place.key("kubeConfigPath"), finding))
+        .ok()
 }
 
 fn by_token(findings: &mut Findings<'_>, place: &Path, raw: &raw::BootstrapTokenDiscovery) -> Option<TokenDiscovery> {

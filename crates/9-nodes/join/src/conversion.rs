@@ -214,13 +214,14 @@ pub fn undiscovered(request: &JoinRequest, data: Option<&BootstrapData>) -> Resu
     let from_cluster = Some(raw::KubeletConfigSource::FromCluster);
     let cluster = match &request.discovery {
         Discovery::Token(discovery) => raw::Cluster {
-            endpoint: discovery.endpoint.to_string(),
+            endpoint: Some(discovery.endpoint.to_string()),
             ca: None,
             ca_cert_hashes: discovery.pins.iter().map(ToString::to_string).collect(),
-            bootstrap_token: token.unwrap_or(&discovery.token).reveal(),
+            bootstrap_token: Some(token.unwrap_or(&discovery.token).reveal()),
             discovery_token: token
                 .filter(|token| **token != discovery.token)
                 .map(|_| discovery.token.reveal()),
+            kubeconfig: None,
             kubelet_config: from_cluster,
             dns: None,
         },
@@ -303,11 +304,12 @@ fn trusted(
     kubelet_config: Option<raw::KubeletConfigSource>,
 ) -> raw::Cluster {
     raw::Cluster {
-        endpoint: cluster.endpoint.to_string(),
+        endpoint: Some(cluster.endpoint.to_string()),
         ca: Some(cluster.authorities.pem().to_owned()),
         ca_cert_hashes: Vec::new(),
-        bootstrap_token: token.reveal(),
+        bootstrap_token: Some(token.reveal()),
         discovery_token: None,
+        kubeconfig: None,
         kubelet_config,
         dns: None,
     }

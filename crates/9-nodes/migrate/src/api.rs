@@ -269,6 +269,25 @@ impl ClusterApi {
         }
     }
 
+    /// Deletes the object of a node as it was read: not one that its kubelet has written since, nor another of its name.
+    ///
+    /// # Errors
+    /// When the request fails.
+    pub async fn delete_node(&self, node: &ObservedNode) -> Result<(), MigrateError> {
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(node.uid.clone()),
+                resource_version: Some(node.resource_version.clone()),
+            }),
+            ..DeleteParams::default()
+        };
+        let deleted = Api::<Node>::all(self.client()).delete(&node.name, &params).await;
+        match deleted.map_err(failed(format!("delete node {}", node.name))) {
+            Err(error) if error.is_code(&[404]) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     /// Returns the pods with certain labels in a namespace.
     ///
     /// # Errors

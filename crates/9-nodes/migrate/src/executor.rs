@@ -17,15 +17,17 @@ use tokio::time::Instant;
 use crate::api::ClusterApi;
 use crate::error::MigrateError;
 use crate::eviction::EvictionAnswer;
-use crate::facts::{MigrationPolicy, MigrationStep};
-use crate::inspect::{Inspector, Overview};
+use crate::facts::{MigrationPolicy, MigrationStep, RetirementMode};
+use crate::inspect::{CommandEnds, Inspector, Overview};
 use crate::journal::Journal;
 use crate::lease::HeldLease;
 use crate::model::{NamespacedName, NodeChange, ObservedNode};
 use crate::options::{MigrationOptions, ReplacementSource};
 use crate::record::{MigrationPhase, MigrationRecord, REPLACES};
 use crate::transition::{begin, listed, next_step, with_wait};
-use crate::{pending, probe, replacement};
+use crate::{cluster_api, pending, probe, replacement};
+
+mod retirement;
 
 /// Pause between two looks while nothing happens.
 const IDLE: Duration = Duration::from_secs(2);
@@ -71,6 +73,8 @@ pub struct MigrationReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Pending,
+    /// Done by an earlier run, and its machine is to end.
+    Left,
     Active,
     Over,
     Gone,
@@ -100,6 +104,10 @@ pub(crate) struct Pace {
     commands: BTreeMap<String, JoinHandle<Result<(), String>>>,
     /// Failures of those.
     failures: BTreeMap<String, String>,
+    /// Commands that end machines.
+    retirements: BTreeMap<String, JoinHandle<Result<(), String>>>,
+    /// Ends of those.
+    retired: BTreeMap<String, Result<(), String>>,
     /// Time before which a pod is not evicted again, and the last answer.
     evictions: BTreeMap<String, (Instant, String)>,
     /// Present wait of a node, and when it was seen first.
@@ -145,13 +153,19 @@ impl Executor<'_> {
         let overview = Overview::read(&self.api, &options.namespace, selector).await?;
         let mut active = Vec::new();
         let mut pending = Vec::new();
+        let mut left = BTreeSet::new();
         for name in self.selected.clone() {
             match self.standing(&overview, &name)? {
                 Standing::Active => active.push(name),
                 Standing::Pending => pending.push(name),
+                Standing::Left => {
+                    left.insert(name.clone());
+                    pending.push(name);
+                }
                 // What a killed run left is taken away.
                 Standing::Over | Standing::Gone if overview.probe(&name).is_some() => active.push(name),
-                Standing::Over | Standing::Gone => {}
+                Standing::Gone => self.note_gone(&name),
+                Standing::Over => {}
             }
         }
         // After a stop, what is under way goes on, and nothing is begun.
@@ -159,7 +173,8 @@ impl Executor<'_> {
             pending.clear();
         }
         let begun = options.at_once.saturating_sub(active.len()).min(pending.len());
-        let later = pending.split_off(begun).into_iter().collect();
+        let later = pending.split_off(begun).into_iter();
+        let later = later.filter(|name| !left.contains(name)).collect();
         let mut stepped = pending::mark(&self.api, &overview, &self.selected, &later).await?;
         if active.is_empty() && pending.is_empty() && !stepped {
             return self.report(&overview).map(Round::Finished);
@@ -167,7 +182,7 @@ impl Executor<'_> {
         for (name, begins) in active
             .iter()
             .map(|name| (name, false))
-            .chain(pending.iter().map(|name| (name, true)))
+            .chain(pending.iter().map(|name| (name, !left.contains(name))))
         {
             match self.advance(&overview, name, begins).await {
                 Ok(step) => stepped |= step,
@@ -187,23 +202,45 @@ impl Executor<'_> {
         let is_in_place = record.as_ref().and_then(|record| record.replacement.as_ref()) == Some(&node.name);
         // Somebody has taken it into service again since an earlier run.
         let is_back = !node.unschedulable && !is_replacement && !is_in_place && !self.pace.done.contains(name);
-        Ok(match record.map(|record| record.phase) {
+        let Some(record) = record else {
             // It was installed anew, and joined as another object.
-            None if is_replacement => Standing::Over,
-            None => Standing::Pending,
-            Some(MigrationPhase::Stopped) if !self.pace.stopped.contains(name) => Standing::Pending,
-            Some(MigrationPhase::Done) if is_back => Standing::Pending,
-            Some(phase) if phase.is_final() => Standing::Over,
-            Some(_) => Standing::Active,
+            return Ok(match is_replacement {
+                true => Standing::Over,
+                false => Standing::Pending,
+            });
+        };
+        Ok(match record.phase {
+            MigrationPhase::Stopped if !self.pace.stopped.contains(name) => Standing::Pending,
+            MigrationPhase::Done if is_back => Standing::Pending,
+            MigrationPhase::Done if self.is_to_retire(name, &record) => Standing::Left,
+            phase if phase.is_final() => Standing::Over,
+            _ => Standing::Active,
         })
+    }
+
+    /// Returns `true` if the machine of a node that is done is to end, and nobody has asked for that yet.
+    fn is_to_retire(&self, name: &str, record: &MigrationRecord) -> bool {
+        let is_in_place = record.replacement.as_deref() == Some(name);
+        self.policy.retirement != RetirementMode::Keep && record.retired.is_none() && !is_in_place
+    }
+
+    /// Tells of the end of a node that was under way.
+    fn note_gone(&mut self, name: &str) {
+        if let Some(task) = self.pace.tasks.remove(name) {
+            self.reporter.note(&format!("{name}: its object is gone"));
+            task.finish(Outcome::Done);
+        }
     }
 
     /// Makes the next step of a node. Returns `true` unless it waits.
     async fn advance(&mut self, overview: &Overview, name: &str, begins: bool) -> Result<bool, MigrateError> {
-        let failure = self.pace.failures.get(name).cloned();
+        let ends = CommandEnds {
+            request_failure: self.pace.failures.get(name).cloned(),
+            retirement: self.pace.retired.get(name).cloned(),
+        };
         let facts = self
             .inspector
-            .facts(&self.policy, overview, &self.selected, name, failure)
+            .facts(&self.policy, overview, &self.selected, name, ends)
             .await?;
         let step = if begins {
             begin(&self.policy, &facts)
@@ -221,6 +258,9 @@ impl Executor<'_> {
                 record: new,
                 unschedulable,
             } => {
+                if new.retired.is_some() && record.is_some_and(|old| old.retired.is_none()) {
+                    self.remember(overview, name, &new).await?;
+                }
                 self.write(node, record, &new, unschedulable).await?;
             }
             MigrationStep::Request => return self.request(node, record).await,
@@ -242,6 +282,8 @@ impl Executor<'_> {
             }
             MigrationStep::Evict { pods } => return self.evict(node, record, &pods).await,
             MigrationStep::Delete { pods } => return self.delete(node, &pods).await,
+            MigrationStep::Retire => return self.retire(node).await,
+            MigrationStep::DeleteNode => self.delete_node(overview, node, record).await?,
             MigrationStep::Wait { reason } => {
                 self.wait(node, record, &reason).await?;
                 return Ok(false);
@@ -338,7 +380,7 @@ impl Executor<'_> {
             }
             ReplacementSource::MachineDeployment(deployment) => {
                 let since = record.map(|record| format!("@{}", record.since)).unwrap_or_default();
-                replacement::scale_up(&self.management, deployment, &format!("{}{since}", node.name)).await?;
+                cluster_api::scale_up(&self.management, deployment, &format!("{}{since}", node.name)).await?;
             }
             ReplacementSource::Existing | ReplacementSource::ByHand => {}
         }
@@ -502,7 +544,7 @@ impl Executor<'_> {
             let stopped = record
                 .as_ref()
                 .is_some_and(|record| record.phase == MigrationPhase::Stopped);
-            complete &= standing != Standing::Pending && !stopped;
+            complete &= !matches!(standing, Standing::Pending | Standing::Left) && !stopped;
             nodes.push(NodeReport {
                 name: name.clone(),
                 phase: record.as_ref().map(|record| record.phase),

@@ -28,6 +28,19 @@ pub enum ReplacementMode {
     Requested,
 }
 
+/// End of a node's machine after its migration, as far as the state machine tells its ways apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetirementMode {
+    /// Staying, empty and cordoned.
+    Keep,
+    /// Somebody switches the machine off.
+    ByHand,
+    /// A command of the user's ends it.
+    Command,
+    /// Cluster API deletes its Machine.
+    ClusterApi,
+}
+
 /// Rules of a migration for every node.
 #[derive(Debug, Clone)]
 pub struct MigrationPolicy {
@@ -45,6 +58,10 @@ pub struct MigrationPolicy {
     pub undo_on_stop: bool,
     /// Description of a replacement: `a Ready node that runs Basalt Linux`.
     pub replacement: String,
+    /// End of a node's machine.
+    pub retirement: RetirementMode,
+    /// The Node object is deleted, once its machine is off.
+    pub delete_node_object: bool,
 }
 
 /// Node that is migrated, as observed.
@@ -125,6 +142,25 @@ pub enum ProbeState {
     },
 }
 
+/// End of the machine of a node, as observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RetirementState {
+    /// Nobody has asked for it.
+    Open,
+    /// Under way, or held up by something that passes.
+    Pending {
+        /// Object that is waited for.
+        reason: String,
+    },
+    /// Impossible.
+    Failed {
+        /// Reason.
+        reason: String,
+    },
+    /// The machine is gone, or its command has ended.
+    Over,
+}
+
 /// Facts about one node at one time.
 #[derive(Debug, Clone)]
 pub struct MigrationFacts {
@@ -146,6 +182,8 @@ pub struct MigrationFacts {
     pub pods: Vec<DrainingPod>,
     /// Workloads of those pods and of the record.
     pub workloads: Vec<WorkloadState>,
+    /// End of its machine.
+    pub retirement: RetirementState,
 }
 
 /// Next step of a node's migration.
@@ -182,6 +220,10 @@ pub enum MigrationStep {
         /// Pods, by name and unique identifier.
         pods: Vec<(NamespacedName, String)>,
     },
+    /// Have the machine ended.
+    Retire,
+    /// Delete the Node object.
+    DeleteNode,
     /// Wait.
     Wait {
         /// Objects that are waited for.

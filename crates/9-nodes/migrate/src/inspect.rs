@@ -7,9 +7,13 @@ use tokio::time::Instant;
 
 use crate::api::ClusterApi;
 use crate::clock::MigrationClock;
+use crate::cluster_api;
 use crate::drain::judge;
 use crate::error::MigrateError;
-use crate::facts::{DrainingPod, MigratedNode, MigrationFacts, MigrationPolicy, ProbeState, WorkloadState};
+use crate::facts::{
+    DrainingPod, MigratedNode, MigrationFacts, MigrationPolicy, ProbeState, RetirementMode, RetirementState,
+    WorkloadState,
+};
 use crate::model::{ObservedCluster, ObservedNode};
 use crate::probe::ObservedProbe;
 use crate::record::{MigrationPhase, MigrationRecord, WorkloadReference};
@@ -60,9 +64,20 @@ impl Overview {
     }
 }
 
+/// Ends of commands of this run for a node.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CommandEnds {
+    /// Failure of the one that makes the replacement.
+    pub(crate) request_failure: Option<String>,
+    /// End of the one that ends the machine.
+    pub(crate) retirement: Option<Result<(), String>>,
+}
+
 /// Reader of facts. What it keeps never changes (the owner of a ReplicaSet) or costs nothing when it is old.
 pub(crate) struct Inspector {
     pub(crate) api: ClusterApi,
+    /// Cluster with the objects of Cluster API.
+    management: ClusterApi,
     pub(crate) clock: MigrationClock,
     /// Workload of a controller, by the controller's unique identifier.
     owners: BTreeMap<String, WorkloadReference>,
@@ -70,9 +85,10 @@ pub(crate) struct Inspector {
 }
 
 impl Inspector {
-    pub(crate) fn new(api: &ClusterApi, clock: &MigrationClock) -> Self {
+    pub(crate) fn new(api: &ClusterApi, management: &ClusterApi, clock: &MigrationClock) -> Self {
         Self {
             api: api.clone(),
+            management: management.clone(),
             clock: clock.clone(),
             owners: BTreeMap::new(),
             volumes: None,
@@ -86,7 +102,7 @@ impl Inspector {
         overview: &Overview,
         migrated: &[String],
         name: &str,
-        request_failure: Option<String>,
+        ends: CommandEnds,
     ) -> Result<MigrationFacts, MigrateError> {
         let node = overview.node(name);
         let record = match node {
@@ -95,7 +111,7 @@ impl Inspector {
         };
         let phase = record.as_ref().map(|record| record.phase);
         let pods = match phase {
-            Some(MigrationPhase::Evicting) => self.pods(policy, name).await?,
+            Some(MigrationPhase::Evicting | MigrationPhase::Retiring) => self.pods(policy, name).await?,
             _ => Vec::new(),
         };
         let workloads = match phase {
@@ -103,6 +119,10 @@ impl Inspector {
                 self.workloads(record.as_ref(), &pods).await?
             }
             _ => Vec::new(),
+        };
+        let retirement = match (phase, node) {
+            (Some(MigrationPhase::Retiring), Some(node)) => self.retirement(policy, node, ends.retirement).await?,
+            _ => RetirementState::Open,
         };
         Ok(MigrationFacts {
             now: self.clock.now(),
@@ -115,9 +135,27 @@ impl Inspector {
             record,
             candidates: replacement::candidates(&overview.nodes, &overview.replacements, migrated),
             probe: overview.probe_state(name),
-            request_failure,
+            request_failure: ends.request_failure,
             pods,
             workloads,
+            retirement,
+        })
+    }
+
+    /// End of a node's machine.
+    async fn retirement(
+        &self,
+        policy: &MigrationPolicy,
+        node: &ObservedNode,
+        command: Option<Result<(), String>>,
+    ) -> Result<RetirementState, MigrateError> {
+        Ok(match (policy.retirement, command) {
+            (RetirementMode::ClusterApi, _) => cluster_api::retirement_state(&self.management, node).await?,
+            (RetirementMode::Command, Some(Ok(()))) => RetirementState::Over,
+            (RetirementMode::Command, Some(Err(reason))) => RetirementState::Failed { reason },
+            (RetirementMode::Command, None) | (RetirementMode::Keep | RetirementMode::ByHand, _) => {
+                RetirementState::Open
+            }
         })
     }
 

@@ -9,7 +9,8 @@
 //!
 //! [`plan_migration`] reads the cluster, asks the API server by dry-run evictions which pods may go, checks the room for
 //! them, and changes nothing. [`run_migration`] takes one node after the other (or N at a time) through the [`transition`]s:
-//! cordon, wait for the replacement, probe it, evict, wait for the moved workloads, soak. What it has done stands in
+//! cordon, wait for the replacement, probe it, evict, wait for the moved workloads, soak, and have the old machine ended
+//! if the user says so. What it has done stands in
 //! annotations of the nodes ([`record`]) and nowhere else, so that a run which was killed goes on where it was, from any
 //! machine. A Lease keeps two runs apart; a ConfigMap and Events are the journal. [`undo_migration`] takes back what is
 //! there to be taken back: cordons of its own, probe pods, annotations.
@@ -20,6 +21,7 @@
 
 pub mod api;
 pub mod clock;
+mod cluster_api;
 pub mod drain;
 pub mod error;
 pub mod eviction;
@@ -45,6 +47,6 @@ mod undo;
 
 pub use error::MigrateError;
 pub use executor::{MigrationReport, NodeReport};
-pub use options::{ClusterConnection, MigrationOptions, NodeSelection, ReplacementSource};
+pub use options::{ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection, ReplacementSource};
 pub use plan::MigrationPlan;
 pub use run::{Migrator, plan_migration, run_migration, undo_migration};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::SignedDuration;
 
 use crate::drain::DrainPolicy;
-use crate::facts::{MigrationPolicy, ReplacementMode, ReplacementOrder};
+use crate::facts::{MigrationPolicy, ReplacementMode, ReplacementOrder, RetirementMode};
 use crate::model::NamespacedName;
 
 /// Connection to a cluster.
@@ -47,6 +47,19 @@ pub enum ReplacementSource {
     MachineDeployment(NamespacedName),
 }
 
+/// End of the machines of nodes that are done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MachineRetirement {
+    /// Staying, empty and cordoned.
+    Keep,
+    /// Somebody switches them off.
+    ByHand,
+    /// A command line, run with `sh -c` once for each node.
+    Command(String),
+    /// Cluster API: the Machine is marked, and what owns it is scaled down by one.
+    ClusterApi,
+}
+
 /// Options of a migration.
 #[derive(Debug, Clone)]
 pub struct MigrationOptions {
@@ -72,6 +85,10 @@ pub struct MigrationOptions {
     pub namespace: String,
     /// Image of the probe pod.
     pub probe_image: String,
+    /// End of the machines of nodes that are done.
+    pub retirement: MachineRetirement,
+    /// Node objects are deleted, once their machines are off.
+    pub delete_node_objects: bool,
     /// Cluster that has the objects of Cluster API; the cluster itself unless given.
     pub management: Option<ClusterConnection>,
 }
@@ -99,6 +116,13 @@ impl MigrationOptions {
             soak: self.soak,
             undo_on_stop: self.undo_on_stop,
             replacement: self.replacement_text(),
+            retirement: match self.retirement {
+                MachineRetirement::Keep => RetirementMode::Keep,
+                MachineRetirement::ByHand => RetirementMode::ByHand,
+                MachineRetirement::Command(_) => RetirementMode::Command,
+                MachineRetirement::ClusterApi => RetirementMode::ClusterApi,
+            },
+            delete_node_object: self.delete_node_objects,
         }
     }
 }

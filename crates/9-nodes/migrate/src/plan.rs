@@ -86,6 +86,8 @@ pub struct MigrationPlan {
     pub obstacles: Vec<String>,
     /// Facts that may hold it up.
     pub warnings: Vec<String>,
+    /// End of each node and its machine, once the node is done.
+    pub afterwards: Vec<String>,
 }
 
 impl MigrationPlan {
@@ -155,6 +157,7 @@ pub fn build(policy: &MigrationPolicy, inputs: &PlanInputs<'_>) -> MigrationPlan
         replacements: inputs.replacements.iter().filter(takes_pods).cloned().collect(),
         obstacles: Vec::new(),
         warnings: Vec::new(),
+        afterwards: Vec::new(),
     };
     judge_plan(policy, &mut plan);
     plan

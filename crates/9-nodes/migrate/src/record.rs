@@ -31,8 +31,13 @@ pub const RELAPSES: &str = "basalt.dev/migrate-relapses";
 pub const BLOCKED: &str = "basalt.dev/migrate-blocked";
 /// Reason for which the migration of the node stopped.
 pub const REASON: &str = "basalt.dev/migrate-reason";
+/// Time at which the end of the node's machine was asked for: from then on the node cannot be taken back.
+pub const RETIRED: &str = "basalt.dev/migrate-retired";
 /// On the replacement: name of the node whose place it takes.
 pub const REPLACES: &str = "basalt.dev/migrate-replaces";
+/// On the replacement: names of nodes that were retired, and whose place it has with others. On what is scaled down: names of
+/// the Machines that it was scaled down for.
+pub const RETIRES: &str = "basalt.dev/migrate-retires";
 
 /// All annotations of a record on the node that is migrated.
 pub const ALL: &[&str] = &[
@@ -45,6 +50,7 @@ pub const ALL: &[&str] = &[
     RELAPSES,
     BLOCKED,
     REASON,
+    RETIRED,
 ];
 
 /// Phase of a node's migration.
@@ -60,6 +66,8 @@ pub enum MigrationPhase {
     Settling,
     /// Watching the moved workloads stay Ready for a while.
     Soaking,
+    /// Waiting for the node's machine to be gone.
+    Retiring,
     /// Finished: the node is empty and cordoned.
     Done,
     /// Given up, with a reason.
@@ -68,12 +76,13 @@ pub enum MigrationPhase {
 
 impl MigrationPhase {
     /// All phases.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Replacing,
         Self::Probing,
         Self::Evicting,
         Self::Settling,
         Self::Soaking,
+        Self::Retiring,
         Self::Done,
         Self::Stopped,
     ];
@@ -86,6 +95,7 @@ impl MigrationPhase {
             Self::Evicting => "Evicting",
             Self::Settling => "Settling",
             Self::Soaking => "Soaking",
+            Self::Retiring => "Retiring",
             Self::Done => "Done",
             Self::Stopped => "Stopped",
         }
@@ -161,6 +171,8 @@ pub struct MigrationRecord {
     pub blocked: Option<BlockedSince>,
     /// Reason of a stop.
     pub reason: Option<String>,
+    /// Time at which the end of the machine was asked for.
+    pub retired: Option<Timestamp>,
 }
 
 impl MigrationRecord {
@@ -176,6 +188,7 @@ impl MigrationRecord {
             relapses: 0,
             blocked: None,
             reason: None,
+            retired: None,
         }
     }
 
@@ -216,6 +229,7 @@ impl MigrationRecord {
                 None => None,
             },
             reason: annotations.get(REASON).cloned(),
+            retired: time(RETIRED)?,
         }))
     }
 
@@ -235,6 +249,7 @@ impl MigrationRecord {
             (RELAPSES, (self.relapses > 0).then(|| self.relapses.to_string())),
             (BLOCKED, blocked.map(|wait| format!("{} {}", wait.since, wait.reason))),
             (REASON, self.reason.clone()),
+            (RETIRED, time(self.retired)),
         ];
         let pairs = pairs.into_iter();
         pairs
@@ -281,6 +296,7 @@ mod tests {
                 reason: "shop/web-1: budget web".to_owned(),
             }),
             reason: Some("a reason".to_owned()),
+            retired: "2026-11-29T16:30:00Z".parse().ok(),
         }
     }
 
@@ -310,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_value_that_no_migration_writes_is_refused_by_name() {
-        for key in [PHASE, SINCE, CORDONED, WORKLOADS, RELAPSES, BLOCKED] {
+        for key in [PHASE, SINCE, CORDONED, WORKLOADS, RELAPSES, BLOCKED, RETIRED] {
             let mut annotations = patched(full().annotations());
             annotations.insert(key.to_owned(), "nonsense".to_owned());
             let error = MigrationRecord::read("node-1", &annotations)

@@ -1,18 +1,15 @@
-//! Replacements: recognizing them among the nodes, and asking for one.
+//! Replacements: recognizing them among the nodes; the command of a user that makes one, or ends an old machine.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use basalt_process::Command;
-use kube::Api;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
-use serde_json::{Value, json};
 
-use crate::api::{ClusterApi, MANAGER, failed};
+use crate::api::ClusterApi;
 use crate::error::MigrateError;
 use crate::facts::ReplacementCandidate;
-use crate::model::{NamespacedName, ObservedNode};
-use crate::record::REPLACES;
+use crate::model::ObservedNode;
+use crate::record::{REPLACES, RETIRES};
 
 /// Names of the nodes that are replacements: those with certain labels, or those that run Basalt Linux.
 pub(crate) async fn names(
@@ -47,6 +44,13 @@ pub(crate) fn candidates(
     candidates
 }
 
+/// Returns `true` if a node has the place of another one, whose object may be gone.
+pub(crate) fn has_place_of(node: &ObservedNode, replaced: &str) -> bool {
+    let of = |key: &str| node.annotations.get(key).map(String::as_str);
+    let retired = of(RETIRES).unwrap_or_default();
+    of(REPLACES) == Some(replaced) || retired.split(',').any(|name| name == replaced)
+}
+
 /// Runs a user's command for a node. It blocks until the command ends.
 pub(crate) fn run_command(command: &str, node: &ObservedNode, limit: Duration) -> Result<(), String> {
     let provider = node.provider_id.clone().unwrap_or_default();
@@ -57,47 +61,4 @@ pub(crate) fn run_command(command: &str, node: &ObservedNode, limit: Duration) -
         .env("BASALT_MIGRATE_PROVIDER_ID", provider)
         .time_limit(limit);
     run.output().map(drop).map_err(|error| error.to_string())
-}
-
-/// Scales a MachineDeployment of Cluster API up by one for a request. Its name (the node's, and the time at which the phase that
-/// asks began) is written beside the number in the same patch, so that it is counted once, however often this is asked; another
-/// migration of the same node, after an undo or of a node that joined anew, is another request.
-pub(crate) async fn scale_up(api: &ClusterApi, name: &NamespacedName, wanted: &str) -> Result<(), MigrateError> {
-    let kind = ApiResource {
-        group: "cluster.x-k8s.io".to_owned(),
-        version: "v1beta2".to_owned(),
-        api_version: "cluster.x-k8s.io/v1beta2".to_owned(),
-        kind: "MachineDeployment".to_owned(),
-        plural: "machinedeployments".to_owned(),
-    };
-    let deployments = Api::<DynamicObject>::namespaced_with(api.client(), &name.namespace, &kind);
-    let action = |verb: &str| format!("{verb} MachineDeployment {name}");
-    let present = deployments.get(&name.name).await.map_err(failed(action("get")))?;
-    let annotations = present.metadata.annotations.unwrap_or_default();
-    let mut counted: Vec<&str> = annotations
-        .get(REPLACES)
-        .map(|all| all.split(',').collect())
-        .unwrap_or_default();
-    if counted.contains(&wanted) {
-        return Ok(());
-    }
-    counted.push(wanted);
-    let replicas = present
-        .data
-        .pointer("/spec/replicas")
-        .and_then(Value::as_i64)
-        .unwrap_or(1);
-    let patch = json!({
-        "metadata": {
-            "resourceVersion": present.metadata.resource_version,
-            "annotations": { REPLACES: counted.join(",") },
-        },
-        "spec": { "replicas": replicas + 1 },
-    });
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patched = deployments.patch(&name.name, &params, &Patch::Merge(&patch)).await;
-    patched.map(drop).map_err(failed(action("scale")))
 }

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::api::ClusterApi;
 use crate::clock::MigrationClock;
+use crate::cluster_api;
 use crate::error::MigrateError;
 use crate::eviction::EvictionAnswer;
 use crate::executor::{Executor, MigrationReport, NodeReport, Pace};
@@ -16,9 +17,9 @@ use crate::inspect::Inspector;
 use crate::journal::Journal;
 use crate::lease::HeldLease;
 use crate::model::{ObservedCluster, ObservedNode, ObservedPod};
-use crate::options::{ClusterConnection, MigrationOptions, NodeSelection};
+use crate::options::{ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection};
 use crate::plan::{self, MigrationPlan, PlanInputs};
-use crate::record::{MigrationRecord, REPLACES};
+use crate::record::{MigrationPhase, MigrationRecord};
 use crate::replacement;
 
 /// Longest time for giving the Lease back at the end.
@@ -157,7 +158,43 @@ impl Migrator {
         let left = left.into_iter();
         plan.warnings
             .extend(left.map(|name| format!("node {name} is a replacement already, and is left as it is")));
+        for node in migrated.iter().filter_map(|name| cluster.node(name)) {
+            match self.afterwards(options, node).await? {
+                Ok(text) => plan.afterwards.push(format!("{}: {text}", node.name)),
+                Err(refusal) => plan
+                    .obstacles
+                    .push(format!("{refusal}; --retire-machines cannot end its machine")),
+            }
+        }
         Ok(plan)
+    }
+
+    /// Says what becomes of the machine of a node that is done; a refusal where that cannot be.
+    async fn afterwards(
+        &self,
+        options: &MigrationOptions,
+        node: &ObservedNode,
+    ) -> Result<Result<String, String>, MigrateError> {
+        let record = MigrationRecord::read(&node.name, &node.annotations).ok().flatten();
+        let is_in_place = record.as_ref().is_some_and(|record| {
+            record.phase == MigrationPhase::Done && record.replacement.as_ref() == Some(&node.name)
+        });
+        if is_in_place {
+            return Ok(Ok("the machine was installed anew, and stays".to_owned()));
+        }
+        if record.is_some_and(|record| record.retired.is_some()) {
+            return Ok(Ok("the end of its machine was asked for by an earlier run".to_owned()));
+        }
+        let then = match options.delete_node_objects {
+            true => "; its Node object is deleted when its kubelet is not heard of any more",
+            false => "; its Node object stays, unless the cloud's controller or the command deletes it",
+        };
+        Ok(match &options.retirement {
+            MachineRetirement::ClusterApi => cluster_api::retirement_plan(&self.management, node).await?,
+            MachineRetirement::Command(command) => Ok(format!("`{command}` is run, to end its machine{then}")),
+            MachineRetirement::ByHand => Ok(format!("somebody switches its machine off{then}")),
+            MachineRetirement::Keep => Ok("stays, empty and cordoned; its machine runs on".to_owned()),
+        })
     }
 
     /// Asks what would come of an eviction.
@@ -192,7 +229,7 @@ impl Migrator {
             policy: options.policy(),
             reporter,
             journal: self.journal(options),
-            inspector: Inspector::new(&self.api, &self.clock),
+            inspector: Inspector::new(&self.api, &self.management, &self.clock),
             selected,
             pace: Pace::default(),
         };
@@ -286,7 +323,7 @@ fn check_selection(names: &[String], nodes: &[ObservedNode]) -> Result<(), Migra
         return Err(MigrateError::NoNodes { candidates });
     }
     // A node whose object is gone is known by the replacement that has its place.
-    let is_replaced = |name: &String| nodes.iter().any(|node| node.annotations.get(REPLACES) == Some(name));
+    let is_replaced = |name: &String| nodes.iter().any(|node| replacement::has_place_of(node, name));
     for name in names {
         match cluster.node(name) {
             None if is_replaced(name) => {}

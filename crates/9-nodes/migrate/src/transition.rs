@@ -3,6 +3,7 @@
 //! ```text
 //!   (none) ──cordon──▶ Replacing ─▶ Probing ─▶ Evicting ─▶ Settling ⇄ Soaking ─▶ Done      replacement before eviction
 //!   (none) ──cordon──▶ Evicting ─▶ Replacing ─▶ Probing ─▶ Settling ⇄ Soaking ─▶ Done      replacement after eviction
+//!                          Soaking, Done ──if the user wants the machine ended──▶ Retiring ─▶ Done, or the object is gone
 //!                          every phase but Done ──deadline, un-cordoned by others, …──▶ Stopped
 //! ```
 //!
@@ -20,6 +21,8 @@ use crate::facts::{
 };
 use crate::model::{NamespacedName, NodeReadiness};
 use crate::record::{BlockedSince, MigrationPhase, MigrationRecord, WorkloadBaseline, WorkloadReference};
+
+mod retirement;
 
 #[cfg(test)]
 mod properties;
@@ -48,6 +51,7 @@ pub fn begin(policy: &MigrationPolicy, facts: &MigrationFacts) -> MigrationStep 
     let mut record = MigrationRecord::begun(phase, facts.now, cordoned);
     record.replacement = before.and_then(|record| record.replacement.clone());
     record.requested = before.and_then(|record| record.requested);
+    record.retired = before.and_then(|record| record.retired);
     MigrationStep::Write {
         record: Box::new(record),
         unschedulable: (!node.unschedulable).then_some(true),
@@ -91,7 +95,12 @@ impl Machine<'_> {
     fn step(&self) -> MigrationStep {
         let phase = self.record.phase;
         if phase.is_final() {
-            return MigrationStep::Over;
+            return match phase {
+                MigrationPhase::Done if self.ends_machine() && self.record.retired.is_none() => {
+                    self.enter(MigrationPhase::Retiring)
+                }
+                _ => MigrationStep::Over,
+            };
         }
         if !self.node.unschedulable && !self.is_in_place() {
             return self.stop("somebody un-cordoned the node, which is taken as a veto");
@@ -102,6 +111,7 @@ impl Machine<'_> {
             MigrationPhase::Evicting => return self.evict(),
             MigrationPhase::Settling => self.settle(),
             MigrationPhase::Soaking => self.soak(),
+            MigrationPhase::Retiring => self.retire(),
             MigrationPhase::Done | MigrationPhase::Stopped => MigrationStep::Over,
         };
         match step {
@@ -136,10 +146,12 @@ impl Machine<'_> {
         self.write(|record| entered(record, phase, self.facts.now))
     }
 
-    /// Gives up: takes the cordon back, if it is ours and the user wants that. The probe pod is removed afterwards.
+    /// Gives up: takes the cordon back, if it is ours and the user wants that. The probe pod is removed afterwards. A node
+    /// that is empty already, and whose machine was to end, stays cordoned.
     fn stop(&self, reason: &str) -> MigrationStep {
         let ours = self.record.cordoned.is_some();
-        let uncordon = self.policy.undo_on_stop && ours && self.node.unschedulable;
+        let is_retiring = self.record.phase == MigrationPhase::Retiring;
+        let uncordon = self.policy.undo_on_stop && ours && self.node.unschedulable && !is_retiring;
         let mut record = self.record.clone();
         entered(&mut record, MigrationPhase::Stopped, self.facts.now);
         record.reason = Some(reason.to_owned());
@@ -400,6 +412,7 @@ impl Machine<'_> {
         let end = self.record.since.saturating_add(signed(self.policy.soak));
         match end {
             Ok(end) if self.facts.now < end => wait(format!("the workloads are watched until {end}")),
+            _ if self.ends_machine() => self.enter(MigrationPhase::Retiring),
             _ => self.enter(MigrationPhase::Done),
         }
     }

@@ -10,11 +10,14 @@ use crate::error::MigrateError;
 use crate::executor::NodeReport;
 use crate::journal::Journal;
 use crate::model::{NodeChange, ObservedNode};
-use crate::record::{self, CORDONED, MigrationRecord, REPLACES};
+use crate::record::{self, CORDONED, MigrationRecord, REPLACES, RETIRED};
 use crate::{pending, probe};
 
 /// Tries of a write that meets another writer.
 const TRIES: usize = 5;
+
+/// Outcome for a node whose machine is being ended.
+const NOT_TAKEN_BACK: &str = "its machine is being retired, which is not taken back; the node stays as it is";
 
 /// Takes back what migrations did to some nodes; to all that are not done, if none is named.
 pub(crate) async fn undo(
@@ -25,7 +28,9 @@ pub(crate) async fn undo(
     reporter: &dyn Reporter,
 ) -> Result<Vec<NodeReport>, MigrateError> {
     let nodes = api.nodes(None).await?;
-    let undone: Vec<&ObservedNode> = nodes.iter().filter(|node| is_meant(node, names)).collect();
+    let meant = nodes.iter().filter(|node| is_meant(node, names));
+    let (retired, undone): (Vec<&ObservedNode>, Vec<&ObservedNode>) =
+        meant.partition(|node| node.annotations.contains_key(RETIRED));
     let undone_names: BTreeSet<&str> = undone.iter().map(|node| node.name.as_str()).collect();
     for probe in probe::list(api, namespace).await? {
         let orphaned = !nodes.iter().any(|node| node.name == probe.migrated);
@@ -33,7 +38,10 @@ pub(crate) async fn undo(
             api.delete_pod(&probe.name, &probe.uid, None).await?;
         }
     }
-    let mut reports = Vec::new();
+    let mut reports: Vec<NodeReport> = retired.into_iter().map(left_alone).collect();
+    for report in &reports {
+        reporter.warn(&format!("{}: {NOT_TAKEN_BACK}", report.name));
+    }
     for node in &undone {
         let uncordoned = restore(api, &node.name).await?;
         let text = if uncordoned {
@@ -60,6 +68,16 @@ pub(crate) async fn undo(
         }
     }
     Ok(reports)
+}
+
+fn left_alone(node: &ObservedNode) -> NodeReport {
+    let record = MigrationRecord::read(&node.name, &node.annotations).ok().flatten();
+    NodeReport {
+        name: node.name.clone(),
+        phase: record.as_ref().map(|record| record.phase),
+        replacement: record.and_then(|record| record.replacement),
+        reason: Some(NOT_TAKEN_BACK.to_owned()),
+    }
 }
 
 /// Returns `true` if a node is to be undone. A record that cannot be read is one, too.

@@ -18,6 +18,7 @@ pub mod certificate;
 mod checked;
 pub mod defaults;
 mod finder;
+pub mod kubeconfig;
 mod minor;
 pub mod name;
 mod other_document;

@@ -116,8 +116,9 @@ pub enum ConfigKind {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Cluster {
-    /// The address of the API server: `https://10.0.0.1:6443`.
-    pub endpoint: String,
+    /// The address of the API server: `https://10.0.0.1:6443`. Needed, unless there is a `kubeconfig`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// The certificate authority of the API server, in PEM. Without it, `caCertHashes` is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
@@ -126,15 +127,22 @@ pub struct Cluster {
     /// `cluster-info`, whose signature by the token it verifies. One pin that matches is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ca_cert_hashes: Vec<String>,
-    /// The token of the first contact, `abcdef.0123456789abcdef`. The node trades it for a certificate of its own.
+    /// The token of the first contact, `abcdef.0123456789abcdef`. The node trades it for a certificate of its own. Needed,
+    /// unless there is a `kubeconfig` with a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("writeOnly" = true))]
-    pub bootstrap_token: String,
+    pub bootstrap_token: Option<String>,
     /// The token whose signature of `cluster-info` counts, where it is another one than `bootstrapToken`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("writeOnly" = true))]
     pub discovery_token: Option<String>,
-    /// Base of the kubelet's configuration. Unless given, it is `fromCluster` with `caCertHashes`, and `fromNodeConfig`
-    /// with `ca`.
+    /// The text of a kubeconfig, in place of `endpoint`, `ca` and `bootstrapToken`: a bootstrap kubeconfig with a bootstrap
+    /// token, or a discovery file beside `bootstrapToken`. It holds all that it needs; no other file is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("writeOnly" = true))]
+    pub kubeconfig: Option<String>,
+    /// Base of the kubelet's configuration. Unless given, it is `fromNodeConfig` with `ca`, and `fromCluster` with
+    /// `caCertHashes` or `kubeconfig`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kubelet_config: Option<KubeletConfigSource>,
     /// Names inside the cluster.

@@ -22,6 +22,7 @@ mod extra_config;
 mod feature_gates;
 mod image_sysctls;
 mod interfaces;
+mod kubeconfig;
 mod kubelet;
 mod labels;
 mod links;

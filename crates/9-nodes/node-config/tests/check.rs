@@ -206,6 +206,119 @@ fn trust_that_is_missing_doubled_or_malformed() {
     insta::assert_snapshot!(all);
 }
 
+/// A NodeConfig whose cluster is a kubeconfig with this user, and with more keys beside it.
+fn by_kubeconfig(cluster: &str, user: &str, more: &str) -> String {
+    format!(
+        "apiVersion: basalt.dev/v1
+kind: NodeConfig
+cluster:
+  kubeconfig: |
+    apiVersion: v1
+    kind: Config
+    current-context: a
+    clusters:
+    - name: c
+      cluster:
+        server: https://10.87.0.1:6443
+        {cluster}
+    contexts:
+    - name: a
+      context: {{ cluster: c, user: u }}
+    users:
+    - name: u
+      user: {user}
+{more}"
+    )
+}
+
+/// `certificate-authority-data` of the tests' authority.
+fn authority_data() -> String {
+    use base64::Engine as _;
+    let data = base64::engine::general_purpose::STANDARD.encode(CA);
+    format!("certificate-authority-data: {data}")
+}
+
+#[test]
+fn a_kubeconfig_takes_the_place_of_address_authority_and_token() {
+    let ca = authority_data();
+    let config = |user: &str, more: &str| {
+        try_check(&by_kubeconfig(&ca, user, more))
+            .unwrap_or_else(|problems| panic!("{}", problems.brief()))
+            .0
+            .cluster
+    };
+    let bootstrap = config("{ token: abcdef.0123456789abcdef }", "");
+    assert_eq!(bootstrap.endpoint.to_string(), "https://10.87.0.1:6443");
+    assert_eq!(bootstrap.bootstrap_token.id(), "abcdef");
+    assert!(bootstrap.authorities().is_some());
+    assert_eq!(bootstrap.kubelet_config, KubeletConfigSource::FromCluster);
+    let more = "  bootstrapToken: fedcba.0123456789abcdef\n  kubeletConfig: fromNodeConfig\n";
+    let discovery = config("{}", more);
+    assert_eq!(discovery.bootstrap_token.id(), "fedcba");
+    assert_eq!(discovery.kubelet_config, KubeletConfigSource::FromNodeConfig);
+    // As for kubeadm, a token that is given counts before one in the file.
+    let both = config("{ token: abcdef.0123456789abcdef }", more);
+    assert_eq!(both.bootstrap_token.id(), "fedcba");
+}
+
+#[test]
+fn kubeconfigs_that_a_node_cannot_use_are_refused_by_name() {
+    let ca = authority_data();
+    let token = "{ token: abcdef.0123456789abcdef }";
+    for (text, expected) in [
+        (
+            by_kubeconfig("extensions: []", token, ""),
+            "no `certificate-authority-data`",
+        ),
+        (
+            by_kubeconfig("certificate-authority-data: aGVsbG8=", token, ""),
+            "`certificate-authority-data` of the kubeconfig: there is no certificate",
+        ),
+        (
+            by_kubeconfig("certificate-authority-data: '%'", token, ""),
+            "is not text in base64",
+        ),
+        (by_kubeconfig(&ca, "{}", ""), "has no credentials"),
+        (
+            by_kubeconfig(&ca, "{ client-certificate-data: YQ==, client-key-data: Yg== }", ""),
+            "a client certificate and no bootstrap token",
+        ),
+        (
+            by_kubeconfig(&ca, "{ token: eyJhbGciOiJSUzI1NiJ9 }", ""),
+            "the token in the kubeconfig is no bootstrap token",
+        ),
+        (
+            by_kubeconfig(&ca, "{ exec: { command: aws } }", ""),
+            "the kubeconfig, line 14: `exec` gets credentials from a program",
+        ),
+        (
+            by_kubeconfig(&ca, token, "  endpoint: https://10.87.0.1:6443\n"),
+            "both `kubeconfig` and `endpoint` are given",
+        ),
+        (
+            by_kubeconfig(&ca, token, "").replace("10.87.0.1", "127.0.0.1"),
+            "no node reaches the API server at this address",
+        ),
+        (
+            by_kubeconfig(&ca, token, "").replace("    kind: Config", "   kind: ]"),
+            "",
+        ),
+        (
+            trusting("").replace("  endpoint: https://10.87.0.1:6443\n", ""),
+            "`endpoint` is missing",
+        ),
+    ] {
+        let said = said(&text);
+        assert!(
+            said.contains(": error: ") && said.contains(expected),
+            "{expected}: {said}"
+        );
+        for secret in ["0123456789abcdef", "eyJhbGciOiJSUzI1NiJ9"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    }
+}
+
 #[test]
 fn times_of_certificates() {
     let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);

@@ -161,6 +161,7 @@ fn secrets_are_marked_in_the_schema() {
     for (object, key) in [
         ("Cluster", "bootstrapToken"),
         ("Cluster", "discoveryToken"),
+        ("Cluster", "kubeconfig"),
         ("RegistryAuth", "username"),
         ("RegistryAuth", "password"),
         ("RegistryAuth", "identityToken"),

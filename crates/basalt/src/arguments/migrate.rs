@@ -20,6 +20,7 @@ Examples:
   basalt migrate worker-1 worker-2 --ignore-daemonsets --plan-only   the plan; nothing is changed
   basalt migrate worker-1 worker-2 --ignore-daemonsets               waits for nodes that you join by hand
   basalt migrate -l pool=old -n 2 --ignore-daemonsets --machine-deployment default/basalt-workers
+  basalt migrate worker-1 --ignore-daemonsets --retire-machines      also has Cluster API delete the old machine
   basalt migrate --undo                                              un-cordons what migrations cordoned
 Installed under the name kubectl-basalt, it is the plug-in `kubectl basalt migrate`. docs/migrate leads through all of it.
 Exit codes: 0 every node is done; 1 a node stopped, or an obstacle stands in the way; 2 the arguments are wrong.")]
@@ -58,6 +59,9 @@ pub struct Migrate {
     /// Pods that may go.
     #[command(flatten)]
     pub drain: Drain,
+    /// End of the machines of nodes that are done.
+    #[command(flatten)]
+    pub retirement: Retirement,
     /// Cluster.
     #[command(flatten)]
     pub cluster: ClusterPlaces,
@@ -113,6 +117,24 @@ pub struct Drain {
     /// Delete pods that eviction still refuses at the deadline. Their disruption budgets are broken.
     #[arg(long)]
     pub delete_pods_that_refuse_eviction: bool,
+}
+
+/// End of the machines of nodes that are done.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Old machines (they stay, empty and cordoned, unless one of these is given)")]
+pub struct Retirement {
+    /// Have Cluster API end the machine of a node after its soak: its Machine is marked, and what owns that is scaled down by
+    /// one. The machine is deleted with its disks, and --undo cannot bring it back. Also for nodes that an earlier run left.
+    #[arg(long, group = "end")]
+    pub retire_machines: bool,
+    /// Run `sh -c COMMAND` for each node after its soak, to end its machine, with BASALT_MIGRATE_NODE and
+    /// BASALT_MIGRATE_PROVIDER_ID in its environment. After an interruption it may run once more for the same node.
+    #[arg(long, value_name = "COMMAND", group = "end")]
+    pub retire_command: Option<String>,
+    /// Delete the Node object when its kubelet is not heard of any more; alone, it waits for somebody to switch the machine
+    /// off. Pods of DaemonSets go with it, and a machine that runs on after all has to be started again to be a node.
+    #[arg(long)]
+    pub delete_node_objects: bool,
 }
 
 /// Cluster, and places in it.

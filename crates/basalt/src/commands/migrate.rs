@@ -7,9 +7,10 @@ use basalt_migrate::drain::{DrainPolicy, StayReason};
 use basalt_migrate::executor::NodeReport;
 use basalt_migrate::facts::ReplacementOrder;
 use basalt_migrate::plan::{NodePlan, PodPart, PodPlan};
+use basalt_migrate::record::MigrationPhase;
 use basalt_migrate::{
-    ClusterConnection, MigrateError, MigrationOptions, MigrationPlan, NodeSelection, ReplacementSource, plan_migration,
-    run_migration, undo_migration,
+    ClusterConnection, MachineRetirement, MigrateError, MigrationOptions, MigrationPlan, NodeSelection,
+    ReplacementSource, plan_migration, run_migration, undo_migration,
 };
 use basalt_process::plain_text;
 use miette::{IntoDiagnostic as _, Result, miette};
@@ -54,8 +55,27 @@ pub fn run(arguments: &Migrate, quiet: bool, json: bool) -> Result<ExitCode> {
         answer_json(&report);
     } else {
         show_nodes(&report.nodes, false);
+        if let Some(text) = left_machines(&report.nodes) {
+            answer(plain(&text));
+        }
     }
     Ok(code(report.complete))
+}
+
+/// Text about machines that nobody was told to end.
+fn left_machines(nodes: &[NodeReport]) -> Option<String> {
+    let is_left =
+        |node: &&NodeReport| node.phase == Some(MigrationPhase::Done) && node.replacement.as_ref() != Some(&node.name);
+    let names: Vec<&str> = nodes.iter().filter(is_left).map(|node| node.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Their objects are still there, cordoned and without pods that move: {names}. Machines that run on are ended by the \
+             same command with --retire-machines (Cluster API) or --retire-command, or by hand: switch them off, then \
+             `kubectl delete node {objects}`.",
+            names = names.join(", "),
+            objects = names.join(" ")
+        )
+    })
 }
 
 fn code(success: bool) -> ExitCode {
@@ -69,6 +89,13 @@ fn options(arguments: &Migrate) -> MigrationOptions {
         (None, Some(name)) => ReplacementSource::MachineDeployment(name.clone()),
         (None, None) if replacement.existing_replacements => ReplacementSource::Existing,
         (None, None) => ReplacementSource::ByHand,
+    };
+    let end = &arguments.retirement;
+    let retirement = match &end.retire_command {
+        Some(command) => MachineRetirement::Command(command.clone()),
+        None if end.retire_machines => MachineRetirement::ClusterApi,
+        None if end.delete_node_objects => MachineRetirement::ByHand,
+        None => MachineRetirement::Keep,
     };
     let has_management = cluster.management_kubeconfig.is_some() || cluster.management_context.is_some();
     MigrationOptions {
@@ -98,6 +125,8 @@ fn options(arguments: &Migrate) -> MigrationOptions {
         undo_on_stop: !arguments.keep_cordoned,
         namespace: cluster.namespace.clone(),
         probe_image: replacement.probe_image.clone(),
+        retirement,
+        delete_node_objects: end.delete_node_objects,
         management: has_management.then(|| ClusterConnection {
             kubeconfig: cluster.management_kubeconfig.clone(),
             context: cluster.management_context.clone(),
@@ -146,7 +175,11 @@ fn describe(plan: &MigrationPlan) -> String {
     };
     text += "Where pods go is a careful estimate (requests, taints, selectors, affinities), made before anything moves; the \
              scheduler decides.\n";
-    for (title, lines) in [("Warnings", &plan.warnings), ("Obstacles", &plan.obstacles)] {
+    for (title, lines) in [
+        ("Afterwards", &plan.afterwards),
+        ("Warnings", &plan.warnings),
+        ("Obstacles", &plan.obstacles),
+    ] {
         if !lines.is_empty() {
             text += &format!("\n{title}:\n");
             lines.iter().for_each(|line| text += &format!("  {line}\n"));
@@ -270,6 +303,45 @@ mod tests {
     }
 
     #[test]
+    fn machines_end_only_when_told() {
+        let end = |words: &[&str]| {
+            let options = parse(&[&["old-1"], words].concat()).expect("valid");
+            (options.retirement, options.delete_node_objects)
+        };
+        assert_eq!(end(&[]), (MachineRetirement::Keep, false));
+        assert_eq!(end(&["--retire-machines"]), (MachineRetirement::ClusterApi, false));
+        let command = MachineRetirement::Command("./off".to_owned());
+        assert_eq!(
+            end(&["--retire-command", "./off", "--delete-node-objects"]),
+            (command, true)
+        );
+        assert_eq!(end(&["--delete-node-objects"]), (MachineRetirement::ByHand, true));
+    }
+
+    #[test]
+    fn machines_that_run_on_are_named_at_the_end() {
+        let report = |name: &str, phase, replacement: &str| NodeReport {
+            name: name.to_owned(),
+            phase,
+            replacement: Some(replacement.to_owned()),
+            reason: None,
+        };
+        let nodes = [
+            report("old-1", Some(MigrationPhase::Done), "new-1"),
+            report("old-2", Some(MigrationPhase::Stopped), "new-2"),
+            report("anew", Some(MigrationPhase::Done), "anew"),
+            report("gone", None, "new-3"),
+        ];
+        let text = left_machines(&nodes).expect("one is left");
+        assert!(text.contains("kubectl delete node old-1`"), "{text}");
+        assert!(
+            !["old-2", "anew", "gone"].iter().any(|name| text.contains(name)),
+            "{text}"
+        );
+        assert_eq!(left_machines(&nodes[1..]), None);
+    }
+
+    #[test]
     fn options_that_contradict_are_refused() {
         for words in [
             &["--at-once", "0"][..],
@@ -277,6 +349,7 @@ mod tests {
             &["--deadline", "-5m"],
             &["--machine-deployment", "workers"],
             &["--replace-command", "x", "--existing-replacements"],
+            &["--retire-command", "x", "--retire-machines"],
             &["--plan-only", "--yes"],
             &["--management-context", "x"],
         ] {
@@ -341,6 +414,7 @@ mod tests {
             replacements: vec!["new-1".to_owned()],
             obstacles: vec!["pod shop/bare has no controller".to_owned()],
             warnings: vec!["pod shop/web-2 has no room now".to_owned()],
+            afterwards: vec!["old-1: stays, empty and cordoned; its machine runs on".to_owned()],
         };
         assert_eq!(
             describe(&plan),
@@ -354,6 +428,9 @@ Node old-1 (Ubuntu 24.04.3 LTS, Ready)
 
 2 pods go, 1 stay, 1 are refused. Replacements that are there: new-1.
 Where pods go is a careful estimate (requests, taints, selectors, affinities), made before anything moves; the scheduler decides.
+
+Afterwards:
+  old-1: stays, empty and cordoned; its machine runs on
 
 Warnings:
   pod shop/web-2 has no room now

@@ -13,9 +13,11 @@ use camino::Utf8Path;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
-use crate::arguments::{Preflight, PreflightFormat};
+use crate::arguments::{Preflight, PreflightFormat, PreflightVerb};
 use crate::checkout::{Ahead, Checkout, read_text};
 use crate::exit;
+
+mod node;
 
 /// Table of kernel options that add-ons document, in messages.
 const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
@@ -23,7 +25,11 @@ const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
 /// Looks at the objects, and shows the findings. The exit code is that of [`exit`]: unlike other verbs, this one tells
 /// findings from a failure to look.
 pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
-    match look(options, open, json) {
+    let looked = match &options.verb {
+        Some(PreflightVerb::Node(options)) => node::look(options, open, json),
+        None => look(options, open, json),
+    };
+    match looked {
         Err(report) if !interrupt::requested() => {
             crate::show(&report);
             Ok(ExitCode::from(exit::COULD_NOT_LOOK))

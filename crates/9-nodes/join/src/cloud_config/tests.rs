@@ -102,8 +102,11 @@ fn a_discovery_file_among_the_files_is_used() {
     let (data, warnings) = data(DISCOVERY_FILE);
     assert_eq!(warnings, "");
     let config = undiscovered(&data.request, Some(&data)).unwrap();
-    assert_eq!(config.cluster.endpoint, "https://192.0.2.10:6443");
-    assert_eq!(config.cluster.bootstrap_token, "abcdef.0123456789abcdef");
+    assert_eq!(config.cluster.endpoint.as_deref(), Some("https://192.0.2.10:6443"));
+    assert_eq!(
+        config.cluster.bootstrap_token.as_deref(),
+        Some("abcdef.0123456789abcdef")
+    );
     assert!(config.cluster.ca.is_some_and(|ca| ca.contains("BEGIN CERTIFICATE")));
 }
 

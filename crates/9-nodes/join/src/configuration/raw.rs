@@ -125,5 +125,7 @@ pub struct BootstrapTokenDiscovery {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FileDiscovery {
     /// Path or HTTPS URL of a kubeconfig.
-    pub kube_config_path: String,
+    pub kube_config_path: Option<String>,
+    /// Kubeconfig in place of its path: known to Cluster API's KubeadmConfig, and not to kubeadm.
+    pub kube_config: Option<Value>,
 }

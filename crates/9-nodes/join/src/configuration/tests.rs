@@ -191,6 +191,22 @@ fn what_is_wrong_is_told_with_its_line() {
     }
 }
 
+#[test]
+fn a_kubeconfig_in_the_place_of_its_path_is_of_cluster_api() {
+    let file = |file: &str| {
+        let text = format!("apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery:\n  file: {file}\n");
+        said(&text)
+    };
+    let inline = file("{kubeConfig: {cluster: {server: 'https://a'}, user: {token: abcdef.0123456789abcdef}}}");
+    assert!(
+        inline.contains("KubeadmConfig") && inline.contains("cluster.kubeconfig"),
+        "{inline}"
+    );
+    assert!(!inline.contains("0123456789abcdef"), "{inline}");
+    assert!(file("{}").contains("`kubeConfigPath` is missing"), "{}", file("{}"));
+    assert!(!file("{kubeConfigPath: /etc/discovery.conf}").contains("error"));
+}
+
 proptest! {
     #[test]
     fn nothing_panics(text in any::<String>(), at in 0usize..300, more in "[ -~\n]{0,20}") {

@@ -74,8 +74,8 @@ fn a_join_becomes_a_node_config() {
     let (config, notes) = converted(&request("192.0.2.10:6443"), Ok(&settings));
     assert!(notes.is_empty(), "{notes:?}");
     assert_eq!(config.hostname.as_deref(), Some("worker-1"));
-    assert_eq!(config.cluster.endpoint, "https://192.0.2.10:6443");
-    assert_eq!(config.cluster.bootstrap_token, TOKEN);
+    assert_eq!(config.cluster.endpoint.as_deref(), Some("https://192.0.2.10:6443"));
+    assert_eq!(config.cluster.bootstrap_token.as_deref(), Some(TOKEN));
     // The node takes these from the cluster, as they are when it joins.
     assert_eq!((config.kubelet, config.cluster.dns), (None, None));
     assert_eq!(
@@ -138,7 +138,7 @@ fn the_node_counts_before_the_cluster() {
 #[test]
 fn another_endpoint_and_missing_settings_are_told() {
     let (config, notes) = converted(&request("lb.example.com:6443"), Err("HTTP status 403".to_owned()));
-    assert_eq!(config.cluster.endpoint, "https://192.0.2.10:6443");
+    assert_eq!(config.cluster.endpoint.as_deref(), Some("https://192.0.2.10:6443"));
     assert_eq!((config.cluster.dns, config.cluster.kubelet_config), (None, None));
     assert!(
         notes[0].contains("lb.example.com") && notes[1].contains("403"),
@@ -277,7 +277,10 @@ fn a_node_can_ask_the_cluster_itself() {
     request.tls_bootstrap_token = Some("fedcba.fedcba9876543210".parse().unwrap());
     let config = undiscovered(&request, None).unwrap();
     must_pass(&config);
-    assert_eq!(config.cluster.bootstrap_token, "fedcba.fedcba9876543210");
+    assert_eq!(
+        config.cluster.bootstrap_token.as_deref(),
+        Some("fedcba.fedcba9876543210")
+    );
     assert_eq!(config.cluster.discovery_token.as_deref(), Some(TOKEN));
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::drain::DrainPolicy;
-use crate::facts::ReplacementOrder;
+use crate::facts::{ReplacementOrder, RetirementMode};
 use crate::observe;
 
 fn policy(mode: ReplacementMode) -> MigrationPolicy {
@@ -21,6 +21,8 @@ fn policy(mode: ReplacementMode) -> MigrationPolicy {
         soak: Duration::from_secs(60),
         undo_on_stop: true,
         replacement: "a Ready node that runs Basalt Linux".to_owned(),
+        retirement: RetirementMode::Keep,
+        delete_node_object: false,
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::tests::{policy, start, web};
 use super::*;
 use crate::drain::PodVerdict;
-use crate::facts::WorkloadState;
+use crate::facts::{RetirementMode, RetirementState, WorkloadState};
 use crate::model::PodDeletion;
 
 /// Event between two looks.
@@ -26,6 +26,8 @@ enum WorldEvent {
     WorkloadLosesAPod,
     SomebodyUncordons,
     NodeIsDeleted,
+    MachineEnds,
+    MachineIsSwitchedOff,
 }
 
 /// Cluster with one node to migrate, one workload and at most one replacement.
@@ -38,6 +40,10 @@ struct World {
     deletes: usize,
     /// `true` once somebody un-cordoned the node: a later cordon is the migration's own.
     released: bool,
+    /// Times that the end of the machine was asked for.
+    retirements: usize,
+    /// Phase in which the migration stopped.
+    stopped_in: Option<MigrationPhase>,
 }
 
 fn world(policy: MigrationPolicy, pods: usize, cordoned: bool) -> World {
@@ -61,6 +67,7 @@ fn world(policy: MigrationPolicy, pods: usize, cordoned: bool) -> World {
             ready: u32::try_from(pods).ok(),
             desired: u32::try_from(pods).ok(),
         }],
+        retirement: RetirementState::Open,
     };
     World {
         policy,
@@ -69,6 +76,8 @@ fn world(policy: MigrationPolicy, pods: usize, cordoned: bool) -> World {
         allows: true,
         deletes: 0,
         released: false,
+        retirements: 0,
+        stopped_in: None,
     }
 }
 
@@ -107,6 +116,16 @@ impl World {
                 }
             }
             WorldEvent::NodeIsDeleted => facts.node = None,
+            WorldEvent::MachineEnds => {
+                if matches!(facts.retirement, RetirementState::Pending { .. }) {
+                    facts.retirement = RetirementState::Over;
+                }
+            }
+            WorldEvent::MachineIsSwitchedOff => {
+                if let Some(node) = &mut facts.node {
+                    node.readiness = NodeReadiness::Unreachable;
+                }
+            }
         }
     }
 
@@ -122,6 +141,9 @@ impl World {
             MigrationStep::Write { record, unschedulable } => {
                 if let (Some(value), Some(node)) = (unschedulable, &mut self.facts.node) {
                     node.unschedulable = value;
+                }
+                if record.phase == MigrationPhase::Stopped {
+                    self.stopped_in = self.facts.record.as_ref().map(|record| record.phase);
                 }
                 self.facts.record = Some(*record);
             }
@@ -145,6 +167,13 @@ impl World {
                 self.deletes += pods.len();
                 self.end(&pods, true);
             }
+            MigrationStep::Retire => {
+                self.retirements += 1;
+                self.facts.retirement = RetirementState::Pending {
+                    reason: "the machine is being deleted".to_owned(),
+                };
+            }
+            MigrationStep::DeleteNode => self.facts.node = None,
             MigrationStep::Wait { .. } => {}
             MigrationStep::Gone | MigrationStep::Over => return false,
         }
@@ -174,7 +203,8 @@ impl World {
             } => {
                 if let Some(old) = record {
                     assert!(may_follow(old.phase, new.phase), "{} after {}", new.phase, old.phase);
-                    assert!(!old.phase.is_final(), "a final record is rewritten");
+                    let retires = old.phase == MigrationPhase::Done && new.phase == MigrationPhase::Retiring;
+                    assert!(!old.phase.is_final() || retires, "a final record is rewritten");
                 }
                 if *unschedulable == Some(false) {
                     let ours = record.is_some_and(|record| record.cordoned.is_some());
@@ -182,6 +212,26 @@ impl World {
                 }
                 if new.phase == MigrationPhase::Stopped {
                     assert!(new.reason.is_some(), "a stop without a reason");
+                }
+            }
+            MigrationStep::Retire | MigrationStep::DeleteNode => {
+                let node = self.facts.node.expect("a node");
+                let record = record.expect("a record");
+                assert_ne!(
+                    self.policy.retirement,
+                    RetirementMode::Keep,
+                    "a machine is ended without consent"
+                );
+                assert!(
+                    node.unschedulable && self.facts.pods.is_empty(),
+                    "a machine in use is ended"
+                );
+                assert_eq!(record.phase, MigrationPhase::Retiring);
+                if *step == MigrationStep::Retire {
+                    assert!(record.retired.is_some(), "it is not written down before");
+                } else {
+                    assert!(self.policy.delete_node_object, "an object is deleted without consent");
+                    assert_eq!(node.readiness, NodeReadiness::Unreachable);
                 }
             }
             MigrationStep::Evict { pods } | MigrationStep::Delete { pods } => {
@@ -216,7 +266,7 @@ impl World {
 
 /// Edges of the state machine.
 fn may_follow(old: MigrationPhase, new: MigrationPhase) -> bool {
-    use MigrationPhase::{Done, Evicting, Probing, Replacing, Settling, Soaking, Stopped};
+    use MigrationPhase::{Done, Evicting, Probing, Replacing, Retiring, Settling, Soaking, Stopped};
     old == new
         || new == Stopped
         || matches!(
@@ -225,7 +275,9 @@ fn may_follow(old: MigrationPhase, new: MigrationPhase) -> bool {
                 | (Probing, Replacing | Evicting | Settling)
                 | (Evicting, Settling | Replacing)
                 | (Settling, Soaking)
-                | (Soaking, Settling | Done)
+                | (Soaking, Settling | Retiring | Done)
+                | (Retiring, Done)
+                | (Done, Retiring)
         )
 }
 
@@ -244,6 +296,8 @@ fn events() -> impl Strategy<Value = Vec<(WorldEvent, u16)>> {
         1 => Just(WorkloadLosesAPod),
         1 => Just(SomebodyUncordons),
         1 => Just(NodeIsDeleted),
+        4 => Just(MachineEnds),
+        1 => Just(MachineIsSwitchedOff),
     ];
     // Seconds until the next look, some of them long.
     let pause = prop_oneof![8 => 1_u16..30, 1 => 100_u16..400];
@@ -260,12 +314,21 @@ fn policies() -> impl Strategy<Value = MigrationPolicy> {
         Just(ReplacementMode::ByHand),
         Just(ReplacementMode::Requested)
     ];
-    (order, mode, any::<bool>(), any::<bool>(), 0_u64..300).prop_map(|(order, mode, delete, undo, soak)| {
+    let retirement = prop_oneof![
+        2 => Just((RetirementMode::Keep, false)),
+        1 => Just((RetirementMode::ByHand, true)),
+        1 => any::<bool>().prop_map(|delete| (RetirementMode::Command, delete)),
+        1 => any::<bool>().prop_map(|delete| (RetirementMode::ClusterApi, delete)),
+    ];
+    let flags = (any::<bool>(), any::<bool>());
+    (order, mode, flags, 0_u64..300, retirement).prop_map(|(order, mode, (delete, undo), soak, retirement)| {
         let mut policy = MigrationPolicy {
             order,
             mode,
             undo_on_stop: undo,
             soak: Duration::from_secs(soak),
+            retirement: retirement.0,
+            delete_node_object: retirement.1,
             ..policy()
         };
         policy.drain.delete_refused = delete;
@@ -292,12 +355,14 @@ proptest! {
             prop_assert!(looks < 2000, "no end after {looks} looks: {:?}", world.facts);
         }
         prop_assert_eq!(&world.facts.probe, &ProbeState::Absent);
+        prop_assert!(world.retirements <= 1, "a machine is ended twice");
         if let (Some(node), Some(record)) = (world.facts.node, &world.facts.record) {
             prop_assert!(record.phase.is_final());
             if cordoned && !world.released {
                 prop_assert!(node.unschedulable, "a cordon of others was taken back");
             }
-            if record.phase == MigrationPhase::Stopped && world.policy.undo_on_stop {
+            let is_retiring = world.stopped_in == Some(MigrationPhase::Retiring);
+            if record.phase == MigrationPhase::Stopped && world.policy.undo_on_stop && !is_retiring {
                 prop_assert!(!node.unschedulable || record.cordoned.is_none(), "a cordon was left");
             }
             if record.phase == MigrationPhase::Done {
@@ -312,12 +377,31 @@ proptest! {
         let mut world = world(policy, pods, cordoned);
         while world.advance() {
             world.now += SignedDuration::from_secs(2);
-            for event in [WorldEvent::PodEnds, WorldEvent::WorkloadRecovers, WorldEvent::ReplacementJoins, WorldEvent::ProbeBecomesReady] {
+            for event in [
+                WorldEvent::PodEnds,
+                WorldEvent::WorkloadRecovers,
+                WorldEvent::ReplacementJoins,
+                WorldEvent::ProbeBecomesReady,
+                WorldEvent::MachineEnds,
+            ] {
                 world.happen(event);
             }
+            let phase = world.facts.record.as_ref().map(|record| record.phase);
+            if phase == Some(MigrationPhase::Retiring) {
+                world.happen(WorldEvent::MachineIsSwitchedOff);
+            }
         }
-        prop_assert_eq!(world.facts.record.expect("a record").phase, MigrationPhase::Done);
         prop_assert_eq!(world.deletes, 0);
-        prop_assert!(world.facts.node.expect("a node").unschedulable);
+        let record = world.facts.record.expect("a record");
+        match world.facts.node {
+            Some(node) => {
+                prop_assert_eq!(record.phase, MigrationPhase::Done);
+                prop_assert!(node.unschedulable);
+            }
+            // Its object was deleted at the end, as the user wanted.
+            None => prop_assert!(world.policy.delete_node_object && record.phase == MigrationPhase::Retiring),
+        }
+        let asks = matches!(world.policy.retirement, RetirementMode::Command | RetirementMode::ClusterApi);
+        prop_assert_eq!(world.retirements, usize::from(asks));
     }
 }

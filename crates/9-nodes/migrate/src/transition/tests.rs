@@ -6,7 +6,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::drain::{DrainPolicy, DrainRefusal, StayReason};
-use crate::facts::WorkloadState;
+use crate::facts::{RetirementMode, RetirementState, WorkloadState};
 use crate::model::PodDeletion;
 
 pub(super) const MINUTE: SignedDuration = SignedDuration::from_secs(60);
@@ -24,6 +24,8 @@ pub(super) fn policy() -> MigrationPolicy {
         soak: Duration::from_secs(120),
         undo_on_stop: true,
         replacement: "a Ready node that runs Basalt Linux".to_owned(),
+        retirement: RetirementMode::Keep,
+        delete_node_object: false,
     }
 }
 
@@ -53,6 +55,7 @@ pub(super) fn facts(phase: MigrationPhase) -> MigrationFacts {
         request_failure: None,
         pods: Vec::new(),
         workloads: vec![state(2)],
+        retirement: RetirementState::Open,
     }
 }
 
@@ -115,6 +118,8 @@ pub(super) fn shown(step: &MigrationStep) -> String {
         MigrationStep::RemoveProbe => "remove probe".to_owned(),
         MigrationStep::Evict { pods } => format!("evict {}", names(pods)),
         MigrationStep::Delete { pods } => format!("delete {}", names(pods)),
+        MigrationStep::Retire => "retire".to_owned(),
+        MigrationStep::DeleteNode => "delete the node".to_owned(),
         MigrationStep::Wait { reason } => format!("wait: {reason}"),
         MigrationStep::Gone => "gone".to_owned(),
         MigrationStep::Over => "over".to_owned(),

@@ -11,6 +11,9 @@ const START: i64 = 5;
 /// Time from the scaling of a MachineDeployment to the new node, in seconds.
 const MACHINE: i64 = 40;
 
+/// Time from the deletion of a Machine to the end of its node, in seconds.
+const MACHINE_END: i64 = 20;
+
 /// Annotation with the time at which a pod was bound.
 const BOUND: &str = "test/bound";
 
@@ -28,6 +31,8 @@ impl State {
         self.start_pods();
         self.count();
         self.make_machines();
+        self.choose_machines();
+        self.end_machines();
         self.settled = Some((self.version, second));
     }
 
@@ -212,12 +217,65 @@ impl State {
                     self.edit("machinedeployments", namespace, name, patch);
                 }
                 Some(since) if self.now >= since + SignedDuration::from_secs(MACHINE) => {
-                    let patch = json!({ "status": { "replicas": made + 1, "since": null } });
+                    let patch =
+                        json!({ "status": { "replicas": made + 1, "upToDateReplicas": made + 1, "since": null } });
                     self.edit("machinedeployments", namespace, name, patch);
-                    let node = super::objects::basalt(&format!("machine-{}", made + 1));
-                    self.put("nodes", "", node);
+                    let mut names = (made + 1..).map(|number| format!("machine-{number}"));
+                    let is_new = |node: &String| {
+                        let key = ("nodes".to_owned(), String::new(), node.clone());
+                        !self.objects.contains_key(&key)
+                    };
+                    let node = names.find(is_new).expect("a name");
+                    self.put("nodes", "", super::objects::basalt(&node));
+                    let labels = json!({ "labels": { "cluster.x-k8s.io/deployment-name": name } });
+                    super::objects::machine(self, &node, labels);
                 }
                 Some(_) => {}
+            }
+        }
+    }
+
+    /// What has more Machines than replicas deletes one: first what is marked.
+    fn choose_machines(&mut self) {
+        for resource in ["machinedeployments", "machinesets"] {
+            for owner in self.all(resource) {
+                let name = text(&owner, "/metadata/name");
+                let mut machines = self.all("machines");
+                machines.retain(|machine| {
+                    let by_label = &machine["metadata"]["labels"]["cluster.x-k8s.io/deployment-name"];
+                    let by_reference = &machine["metadata"]["ownerReferences"][0]["name"];
+                    let is_owned = by_label == name || by_reference == name;
+                    is_owned && text(machine, "/metadata/deletionTimestamp").is_empty()
+                });
+                let wanted = owner["spec"]["replicas"].as_u64().expect("replicas");
+                if machines.len() as u64 <= wanted {
+                    continue;
+                }
+                let mark =
+                    |machine: &Value| machine["metadata"]["annotations"]["cluster.x-k8s.io/delete-machine"] == "";
+                machines.sort_by_key(|machine| !mark(machine));
+                let due = (self.now + SignedDuration::from_secs(MACHINE_END)).to_string();
+                let patch = json!({ "metadata": { "deletionTimestamp": due } });
+                self.edit("machines", "clusters", text(&machines[0], "/metadata/name"), patch);
+                let made = owner["status"]["replicas"].as_u64().unwrap_or_default();
+                let left = made.saturating_sub(1);
+                let status = json!({ "status": { "replicas": left, "upToDateReplicas": left } });
+                self.edit(resource, "clusters", name, status);
+            }
+        }
+    }
+
+    /// Machines that were deleted end, and their nodes with them.
+    fn end_machines(&mut self) {
+        for machine in self.all("machines") {
+            let due = text(&machine, "/metadata/deletionTimestamp").parse::<Timestamp>();
+            if due.is_ok_and(|due| due <= self.now) {
+                let name = text(&machine, "/metadata/name").to_owned();
+                let node = text(&machine, "/status/nodeRef/name").to_owned();
+                self.version += 1;
+                self.objects
+                    .remove(&("machines".to_owned(), "clusters".to_owned(), name));
+                self.objects.remove(&("nodes".to_owned(), String::new(), node));
             }
         }
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use basalt_migrate::model::NamespacedName;
-use basalt_migrate::{MigrationOptions, ReplacementSource};
+use basalt_migrate::{MachineRetirement, MigrationOptions, ReplacementSource};
 use serde_json::json;
 
-use super::objects::{bare_pod, basalt};
+use super::objects::{bare_pod, basalt, machine_deployment, ubuntu};
 use super::replacements::two_nodes;
 use super::simulation::{Simulation, options as usual};
 
@@ -34,6 +34,16 @@ fn cluster_api() -> Simulation {
         let deployment =
             json!({ "metadata": { "name": "workers" }, "spec": { "replicas": 0 }, "status": { "replicas": 0 } });
         state.put("machinedeployments", "clusters", deployment);
+    })
+}
+
+/// Cluster whose old nodes have Machines, one of which is not migrated, and whose replacements are there.
+fn machines() -> Simulation {
+    Simulation::new(|state| {
+        two_nodes(state);
+        state.put("nodes", "", ubuntu("old-3"));
+        machine_deployment(state, "old", &["old-1", "old-2", "old-3"]);
+        state.put("nodes", "", basalt("new-1"));
     })
 }
 
@@ -86,6 +96,23 @@ async fn a_machine_is_asked_for_once_whatever_is_killed() {
     let mut options = options(&["old-1", "old-2"]);
     options.replacement = ReplacementSource::MachineDeployment(NamespacedName::new("clusters", "workers"));
     kill_everywhere(cluster_api, &options).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_is_retired_once_whatever_is_killed() {
+    let mut options = options(&["old-1", "old-2"]);
+    options.replacement = ReplacementSource::Existing;
+    options.retirement = MachineRetirement::ClusterApi;
+    let reference = machines();
+    reference.run(&options).await.expect("a report");
+    let summary = reference.summary();
+    assert_eq!(
+        (summary["replicas"].as_str(), summary["machines"].as_str()),
+        ("old 1", "1")
+    );
+    assert!(summary.contains_key("old-3") && !summary.contains_key("old-1"));
+    // The names of nodes whose objects are gone are known to the next run.
+    kill_everywhere(machines, &options).await;
 }
 
 #[tokio::test(start_paused = true)]

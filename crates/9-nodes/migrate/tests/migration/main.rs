@@ -10,5 +10,6 @@ mod objects;
 mod permissions;
 mod refusals;
 mod replacements;
+mod retirement;
 mod server;
 mod simulation;

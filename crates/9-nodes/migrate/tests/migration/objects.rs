@@ -61,6 +61,31 @@ pub fn budget(state: &mut State, name: &str, app: &str, min_available: u64) {
     );
 }
 
+/// Puts the Machine of a node into the namespace `clusters`, with what its metadata says of its owner.
+pub fn machine(state: &mut State, node: &str, metadata: Value) {
+    let name = format!("m-{node}");
+    let annotations = json!({ "cluster.x-k8s.io/machine": name, "cluster.x-k8s.io/cluster-namespace": "clusters" });
+    state.edit("nodes", "", node, json!({ "metadata": { "annotations": annotations } }));
+    let mut machine = json!({ "metadata": { "name": name }, "status": { "nodeRef": { "name": node } } });
+    super::server::merge(&mut machine["metadata"], &metadata);
+    state.put("machines", "clusters", machine);
+}
+
+/// Puts a MachineDeployment into the namespace `clusters`, with the Machines of some nodes.
+pub fn machine_deployment(state: &mut State, name: &str, nodes: &[&str]) {
+    let count = nodes.len();
+    let deployment = json!({ "metadata": { "name": name }, "spec": { "replicas": count },
+        "status": { "replicas": count, "upToDateReplicas": count } });
+    state.put("machinedeployments", "clusters", deployment);
+    for node in nodes {
+        machine(
+            state,
+            node,
+            json!({ "labels": { "cluster.x-k8s.io/deployment-name": name } }),
+        );
+    }
+}
+
 /// Puts a pod without a controller on a node.
 pub fn bare_pod(state: &mut State, name: &str, node: &str, metadata: Value) {
     let mut pod = json!({

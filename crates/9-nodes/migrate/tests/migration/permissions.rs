@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use basalt_migrate::ReplacementSource;
 use basalt_migrate::model::NamespacedName;
+use basalt_migrate::{MachineRetirement, ReplacementSource};
 use basalt_progress::Silent;
 use serde_json::{Value, json};
 
-use super::objects::{bare_pod, basalt, node};
+use super::objects::{bare_pod, basalt, machine, machine_deployment, node};
 use super::replacements::two_nodes;
-use super::server::Permission;
+use super::server::{Permission, State};
 use super::simulation::{Simulation, options};
 
 /// Permissions of the rules of all roles in a manifest.
@@ -36,6 +36,21 @@ fn granted(manifest: &str) -> BTreeSet<Permission> {
         }
     }
     granted
+}
+
+/// Nodes whose machines end: of a MachineDeployment, of a MachineSet, of nobody, and one that is off.
+fn ending(state: &mut State) {
+    for name in ["of-deployment", "of-set", "of-nobody", "off"] {
+        state.put("nodes", "", node(name, "Ubuntu 24.04.3 LTS"));
+    }
+    machine_deployment(state, "ending", &["of-deployment"]);
+    let set = json!({ "metadata": { "name": "set" }, "spec": { "replicas": 1 }, "status": { "replicas": 1 } });
+    state.put("machinesets", "clusters", set);
+    let owner = json!([{ "apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "MachineSet", "name": "set", "uid": "u", "controller": true }]);
+    machine(state, "of-set", json!({ "ownerReferences": owner }));
+    machine(state, "of-nobody", json!({}));
+    let conditions = json!([{ "type": "Ready", "status": "Unknown" }]);
+    state.edit("nodes", "", "off", json!({ "status": { "conditions": conditions } }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,6 +83,15 @@ async fn the_manifest_grants_what_is_asked_for() {
         super::objects::budget(state, "strict", "api", 3);
     });
     simulation.run(&deletes).await.expect("a report");
+    simulation.state(ending);
+    let mut ends = options(&["of-deployment", "of-set", "of-nobody"]);
+    ends.replacement = ReplacementSource::Existing;
+    ends.retirement = MachineRetirement::ClusterApi;
+    assert!(simulation.run(&ends).await.expect("a report").complete);
+    ends.nodes.names = vec!["off".to_owned()];
+    ends.retirement = MachineRetirement::ByHand;
+    ends.delete_node_objects = true;
+    assert!(simulation.run(&ends).await.expect("a report").complete);
     simulation
         .migrator("undo")
         .undo(&options(&["old-1"]), &Silent)

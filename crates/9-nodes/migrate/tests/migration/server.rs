@@ -203,6 +203,13 @@ impl State {
             ("update", None) => self.change(call, |object, body| *object = body.clone()),
             ("patch", None) => self.change(call, merge),
             ("delete", None) => {
+                if self.is_stale(call) {
+                    return Answer::status(
+                        409,
+                        "Conflict",
+                        "the resource version of the precondition is an old one",
+                    );
+                }
                 let answer = self.delete(&call.key(), text(&call.body, "/preconditions/uid"), grace(&call.body));
                 if answer.code == 200 {
                     self.deleted.extend(call.name.clone());
@@ -316,6 +323,13 @@ impl State {
         self.names
     }
 
+    /// Returns `true` if a deletion is for a version of an object that is not its present one.
+    fn is_stale(&self, call: &Call) -> bool {
+        let wanted = text(&call.body, "/preconditions/resourceVersion");
+        let present = self.objects.get(&call.key());
+        present.is_some_and(|object| !wanted.is_empty() && text(object, "/metadata/resourceVersion") != wanted)
+    }
+
     fn delete(&mut self, key: &Key, uid: &str, grace: Option<i64>) -> Answer {
         let Some(object) = self.objects.get(key) else {
             return Answer::status(404, "NotFound", "not found");
@@ -324,6 +338,12 @@ impl State {
             return Answer::status(409, "Conflict", "the UID in the precondition does not match");
         }
         let mut object = object.clone();
+        if key.0 == "nodes" {
+            // Nothing holds a Node object.
+            self.version += 1;
+            self.objects.remove(key);
+            return Answer::ok(object);
+        }
         if text(&object, "/metadata/deletionTimestamp").is_empty() {
             let own = object
                 .pointer("/spec/terminationGracePeriodSeconds")

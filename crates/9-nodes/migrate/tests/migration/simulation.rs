@@ -10,7 +10,8 @@ use basalt_migrate::clock::MigrationClock;
 use basalt_migrate::drain::DrainPolicy;
 use basalt_migrate::facts::ReplacementOrder;
 use basalt_migrate::{
-    MigrateError, MigrationOptions, MigrationPlan, MigrationReport, Migrator, NodeSelection, ReplacementSource,
+    MachineRetirement, MigrateError, MigrationOptions, MigrationPlan, MigrationReport, Migrator, NodeSelection,
+    ReplacementSource,
 };
 use basalt_progress::{Reporter, Silent, Task, Unit};
 use http::{Request, Response};
@@ -222,7 +223,7 @@ impl Simulation {
                 let name = text(&node, "/metadata/name").to_owned();
                 let mut annotations = node["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
                 annotations.retain(|key, _| !key.starts_with("test/"));
-                for key in ["since", "cordoned", "requested"] {
+                for key in ["since", "cordoned", "requested", "retired"] {
                     if let Some(value) = annotations.get_mut(&format!("basalt.dev/migrate-{key}")) {
                         *value = Value::from("a time");
                     }
@@ -249,6 +250,13 @@ impl Simulation {
                 .filter(|(_, namespace, _)| namespace == "kube-system");
             let left: Vec<String> = probes.map(|(kind, _, name)| format!("{kind}/{name}")).collect();
             summary.insert("kube-system".to_owned(), left.join(" "));
+            let deployments = state.all("machinedeployments");
+            let replicas: Vec<String> = deployments
+                .iter()
+                .map(|one| format!("{} {}", text(one, "/metadata/name"), one["spec"]["replicas"]))
+                .collect();
+            summary.insert("replicas".to_owned(), replicas.join(", "));
+            summary.insert("machines".to_owned(), state.all("machines").len().to_string());
             summary.insert("evictions".to_owned(), state.evicted.len().to_string());
             summary.insert("deletions".to_owned(), {
                 let own = state.deleted.iter().filter(|name| !name.contains("probe"));
@@ -361,6 +369,8 @@ pub fn options(nodes: &[&str]) -> MigrationOptions {
         undo_on_stop: true,
         namespace: "kube-system".to_owned(),
         probe_image: "registry.k8s.io/pause:3.10".to_owned(),
+        retirement: MachineRetirement::Keep,
+        delete_node_objects: false,
         management: None,
     }
 }

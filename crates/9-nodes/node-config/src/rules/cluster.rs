@@ -1,6 +1,6 @@
 //! The cluster part.
 
-use super::authorities;
+use super::{authorities, kubeconfig};
 use crate::address::Endpoint;
 use crate::checked::{ApiServerTrust, Cluster};
 use crate::finder::Finder;
@@ -14,21 +14,20 @@ use basalt_document::{Finding, Path};
 const SHOW: &str = "on a control-plane node, `kubeadm token create --print-join-command` shows a hash, and \
                     /etc/kubernetes/pki/ca.crt is the certificate";
 
+/// First contact of a node with its cluster, as far as it is right.
+pub(super) struct FirstContact {
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) trust: Option<ApiServerTrust>,
+    pub(super) bootstrap_token: Option<BootstrapToken>,
+}
+
 pub(super) fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> Option<Cluster> {
-    let endpoint: Option<Endpoint> = finder.parse(&path.key("endpoint"), &raw.endpoint);
-    let unreachable = endpoint.as_ref().and_then(Endpoint::unreachable);
-    if let Some(reason) = unreachable {
-        let finding = Finding::error(
-            format!("no node reaches the API server at this address: {reason}"),
-            "not there",
-        );
-        let help = "write the address or name under which other machines reach the API server";
-        finder.say(&path.key("endpoint"), finding.with_help(help));
-    }
-    let bootstrap_token = finder.parse(&path.key("bootstrapToken"), &raw.bootstrap_token);
-    let trust = trust(finder, path, raw, bootstrap_token.as_ref());
-    let is_pinned = !raw.ca_cert_hashes.is_empty();
-    let usual = if is_pinned {
+    let contact = match &raw.kubeconfig {
+        Some(text) => kubeconfig::contact(finder, path, raw, text),
+        None => contact(finder, path, raw),
+    };
+    let is_discovery = !raw.ca_cert_hashes.is_empty() || raw.kubeconfig.is_some();
+    let usual = if is_discovery {
         KubeletConfigSource::FromCluster
     } else {
         KubeletConfigSource::FromNodeConfig
@@ -42,15 +41,57 @@ pub(super) fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) 
     let addresses = given_addresses.unwrap_or_else(|| vec![defaults::NAME_SERVICE.to_string()]);
     let addresses = finder.parse_all(&dns.key("addresses"), &addresses);
     Some(Cluster {
-        endpoint: endpoint?,
-        trust: trust?,
-        bootstrap_token: bootstrap_token?,
+        endpoint: contact.endpoint?,
+        trust: contact.trust?,
+        bootstrap_token: contact.bootstrap_token?,
         kubelet_config: raw.kubelet_config.unwrap_or(usual),
         domain: domain?,
         domain_is_given: given_domain.is_some(),
         dns: addresses,
         dns_is_given,
     })
+}
+
+/// First contact by keys of the NodeConfig.
+fn contact(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> FirstContact {
+    let endpoint: Option<Endpoint> = finder.parse_given(&path.key("endpoint"), raw.endpoint.as_ref());
+    check_reachable(finder, &path.key("endpoint"), endpoint.as_ref());
+    let bootstrap_token = finder.parse_given(&path.key("bootstrapToken"), raw.bootstrap_token.as_ref());
+    for (key, is_given, value) in [
+        (
+            "endpoint",
+            raw.endpoint.is_some(),
+            "the address of the API server, such as `https://10.0.0.1:6443`",
+        ),
+        (
+            "bootstrapToken",
+            raw.bootstrap_token.is_some(),
+            "the token that `kubeadm token create` makes",
+        ),
+    ] {
+        if !is_given {
+            let finding = Finding::error(format!("`{key}` is missing in `cluster`"), "in here");
+            let help = format!("add `{key}:` with {value}; or give all of it as the text of a `kubeconfig`");
+            finder.say(path, finding.with_help(help));
+        }
+    }
+    FirstContact {
+        trust: trust(finder, path, raw, bootstrap_token.as_ref()),
+        endpoint,
+        bootstrap_token,
+    }
+}
+
+/// Refuses the address of an API server that no other machine reaches.
+pub(super) fn check_reachable(finder: &mut Finder<'_>, place: &Path, endpoint: Option<&Endpoint>) {
+    if let Some(reason) = endpoint.and_then(Endpoint::unreachable) {
+        let finding = Finding::error(
+            format!("no node reaches the API server at this address: {reason}"),
+            "not there",
+        );
+        let help = "write the address or name under which other machines reach the API server";
+        finder.say(place, finding.with_help(help));
+    }
 }
 
 /// Certificate authorities, or pins of them: one of both.
