@@ -51,7 +51,10 @@ fn the_json_is_as_it_was() {
 fn an_empty_run_has_a_page_too() {
     let timings = Timings::new("basalt build", 2, Vec::new()).expect("no cycle");
     let page = timings.html();
-    assert!(!page.contains("NaN") && !page.contains("inf") && !page.contains("-0"), "{page}");
+    assert!(
+        !page.contains("NaN") && !page.contains("inf") && !page.contains("-0"),
+        "{page}"
+    );
     assert!(timings.busy.is_sign_positive() && timings.critical_wall.is_sign_positive());
 }
 
