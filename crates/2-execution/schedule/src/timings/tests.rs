@@ -59,6 +59,13 @@ fn an_empty_run_has_a_page_too() {
 }
 
 #[test]
+fn a_run_that_measured_nothing_has_no_negative_zero() {
+    let timings = Timings::new("basalt build", 2, vec![job("kernel", (0.0, 119.5), None, &[])]).expect("no cycle");
+    assert!(timings.cpu.is_sign_positive() && timings.busy.is_sign_positive());
+    assert!(timings.html().contains("0.0 % busy"), "{}", timings.html());
+}
+
+#[test]
 fn many_jobs_are_cut_to_the_longest() {
     let jobs = (0..5000).map(|index| {
         let start = f64::from(index);
