@@ -122,8 +122,7 @@ impl Timings {
     pub fn new(title: impl Into<String>, cores: usize, jobs: Vec<TimedJob>) -> Result<Self, JobGraphError> {
         let critical_path = critical_path(&jobs)?;
         let wall = jobs.iter().map(|job| job.end).fold(0.0, f64::max);
-        // `sum` of nothing is -0.0.
-        let cpu = jobs.iter().filter_map(|job| job.cpu).fold(0.0, |sum, cpu| sum + cpu);
+        let cpu = total(jobs.iter().filter_map(|job| job.cpu));
         let available = wall * float(cores);
         Ok(Self {
             title: title.into(),
@@ -131,11 +130,12 @@ impl Timings {
             wall,
             cpu,
             busy: if available > 0.0 { cpu / available } else { 0.0 },
-            critical_wall: critical_path
-                .iter()
-                .filter_map(|index| jobs.get(*index))
-                .map(TimedJob::wall)
-                .fold(0.0, |sum, wall| sum + wall),
+            critical_wall: total(
+                critical_path
+                    .iter()
+                    .filter_map(|index| jobs.get(*index))
+                    .map(TimedJob::wall),
+            ),
             critical_path,
             jobs,
         })
@@ -153,6 +153,11 @@ impl Timings {
     pub fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }
+}
+
+/// Sum of times, in seconds. That of none is 0: `Iterator::sum` has -0.0 for it, which is shown as such.
+fn total(seconds: impl Iterator<Item = f64>) -> f64 {
+    seconds.fold(0.0, |sum, more| sum + more)
 }
 
 /// A count of jobs, cores or letters for the arithmetic of charts.

@@ -51,8 +51,18 @@ fn the_json_is_as_it_was() {
 fn an_empty_run_has_a_page_too() {
     let timings = Timings::new("basalt build", 2, Vec::new()).expect("no cycle");
     let page = timings.html();
-    assert!(!page.contains("NaN") && !page.contains("inf") && !page.contains("-0"), "{page}");
+    assert!(
+        !page.contains("NaN") && !page.contains("inf") && !page.contains("-0"),
+        "{page}"
+    );
     assert!(timings.busy.is_sign_positive() && timings.critical_wall.is_sign_positive());
+}
+
+#[test]
+fn a_run_that_measured_nothing_has_no_negative_zero() {
+    let timings = Timings::new("basalt build", 2, vec![job("kernel", (0.0, 119.5), None, &[])]).expect("no cycle");
+    assert!(timings.cpu.is_sign_positive() && timings.busy.is_sign_positive());
+    assert!(timings.html().contains("0.0 % busy"), "{}", timings.html());
 }
 
 #[test]
