@@ -9,7 +9,9 @@ use basalt_archive::Policy;
 use basalt_cache::{SecretKey, TrustedKeys};
 use basalt_migrate::drain::DrainPolicy;
 use basalt_migrate::facts::ReplacementOrder;
-use basalt_migrate::{ClusterConnection, MigrationOptions, NodeSelection, ReplacementSource, plan_migration};
+use basalt_migrate::{
+    ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection, ReplacementSource, plan_migration,
+};
 use basalt_preflight::{ApiConnection, FileSource, NodeFacts, ObjectSource as _};
 use basalt_process::chain;
 use basalt_release::Arch;
@@ -48,6 +50,8 @@ fn migration() -> MigrationOptions {
         undo_on_stop: true,
         namespace: "kube-system".to_owned(),
         probe_image: "pause".to_owned(),
+        retirement: MachineRetirement::Keep,
+        delete_node_objects: false,
         management: None,
     }
 }
