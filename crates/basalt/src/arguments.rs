@@ -16,9 +16,7 @@ pub mod test;
 pub mod trust;
 
 pub use test::Test;
-pub use trust::{
-    Addons, Audit, Bom, BomFormat, Harden, Licenses, Preflight, PreflightFormat, PreflightNode, PreflightVerb, Why,
-};
+pub use trust::{Addons, Audit, Bom, BomFormat, Harden, Licenses, Preflight, PreflightFormat, Why};
 
 /// Builds, ships and runs Basalt Linux.
 ///
@@ -298,7 +296,6 @@ Examples:
   basalt preflight --rbac | kubectl apply -f -      the permissions that reading a cluster needs
   basalt preflight --write-facts facts.json manifests/                     and elsewhere, without building anything:
   basalt preflight --facts facts.json --config node.yaml manifests/
-  basalt preflight node --inventory worker-1.json   what a node has that its object does not tell
 Exit codes: 0 nothing was found at the level of --fail-on; 1 something was; 2 not all could be looked at, the arguments are \
 wrong, or the image cannot be built; 130 interrupted.
 docs/preflight/README.md shows how to use it, docs/preflight/rules.md lists the rules.")]

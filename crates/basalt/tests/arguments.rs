@@ -221,23 +221,6 @@ fn preflight_names_all_that_it_can_look_at() {
     fixture.refuses(&["preflight", "--context", "x"], 2, &["--kubeconfig"]);
 }
 
-#[test]
-fn an_inventory_that_is_none_is_refused_before_anything_is_built() {
-    let fixture = Fixture::with_content();
-    fixture.refuses(
-        &["preflight", "node", "--inventory", "/no/such.json"],
-        2,
-        &["/no/such.json"],
-    );
-    let path = fixture.path().join("inventory.json");
-    fs_err::write(&path, "{}").expect("written");
-    fixture.refuses(
-        &["preflight", "node", "--inventory", path.as_str()],
-        2,
-        &["is no inventory of a node", "basalt-inventory"],
-    );
-}
-
 /// Waits until a process handles SIGTERM by itself (`SigCgt` in proc_pid_status(5)).
 fn await_handler(child: &Child) {
     let deadline = Instant::now() + Duration::from_secs(60);

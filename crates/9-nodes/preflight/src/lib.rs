@@ -8,7 +8,6 @@
 //! packages of an image --(facts)-------------> NodeFacts: tree, mounts, kernel, sysctls, AppArmor, kubelet, containerd
 //! typed fields + NodeFacts --(rules)---------> PreflightFinding: place, sentence, help
 //! findings --(report)------------------------> text, JSON (schemas/preflight.json), SARIF 2.1.0
-//! NodeInventory + NodeFacts --(inventory)----> InventoryReport, about a node in the place of workloads
 //! ```
 //!
 //! A rule compares with what the image has: its files, the configuration of its kernel, the configuration that its agent
@@ -20,7 +19,6 @@ mod error;
 mod examine;
 mod facts;
 mod field;
-mod inventory;
 mod object;
 mod place;
 mod pod;
@@ -37,7 +35,6 @@ pub use examine::{PreflightFinding, PreflightResult, examine};
 pub use facts::{
     ContainerdFacts, Existence, FileTree, KernelFacts, KubeletFacts, Located, MountPoint, NodeFacts, Storage, TreeEntry,
 };
-pub use inventory::{InventoryFinding, InventoryReport, compare_inventory};
 pub use object::{ManifestObject, ObjectId};
 pub use place::{Place, Placed};
 pub use rbac::{CLUSTER_ROLE, cluster_role_json};

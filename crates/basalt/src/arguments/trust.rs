@@ -1,7 +1,7 @@
 //! Options of verbs that look into packages and images, or at workloads that are to run on them.
 
 use camino::Utf8PathBuf;
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args};
 
 /// Options of `audit`.
 #[derive(Debug, Args)]
@@ -85,11 +85,7 @@ pub struct Licenses {
 /// Options of `preflight`.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("objects").required(true).args(["paths", "kubeconfig", "rbac"])))]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Preflight {
-    /// Object of the preflight in place of workloads.
-    #[command(subcommand)]
-    pub verb: Option<PreflightVerb>,
     /// Files and folders with manifests; `-` is standard input.
     pub paths: Vec<Utf8PathBuf>,
     /// Read a cluster, by this kubeconfig.
@@ -121,45 +117,6 @@ pub struct Preflight {
     /// Show the ClusterRole that reading a cluster needs, and do nothing else.
     #[arg(long)]
     pub rbac: bool,
-}
-
-/// Verbs of `preflight`.
-#[derive(Debug, Subcommand)]
-pub enum PreflightVerb {
-    /// Find what people gave a node that its object does not tell: modules, kernel settings, mounts, proxies, mirrors, static
-    /// pods, certificate authorities, jobs of cron, services.
-    ///
-    /// Run it on the node itself, or give it what `basalt-inventory` printed there. Each finding is something that a Basalt
-    /// node does not have (`runs-otherwise`), or that a NodeConfig gives it (`note`). Only files are read; without root, those
-    /// that only root may read are named.
-    #[command(after_help = "\
-Examples:
-  basalt-inventory > worker-1.json                      on the node; a static program that needs nothing there
-  basalt preflight node --inventory worker-1.json       on the machine with the checkout
-  basalt preflight node --facts facts.json              on the node, with facts of the image from elsewhere
-Exit codes: 0 nothing was found at the level of --fail-on; 1 something was; 2 not all could be read; 130 interrupted.
-docs/preflight/README.md shows how to build basalt-inventory. A file with the name `node` is `./node`.")]
-    Node(PreflightNode),
-}
-
-/// Options of `preflight node`.
-#[derive(Debug, Args)]
-pub struct PreflightNode {
-    /// Output of `basalt-inventory` on the node; `-` is standard input. This machine is looked at unless given.
-    #[arg(long, value_name = "FILE")]
-    pub inventory: Option<Utf8PathBuf>,
-    /// Image that is to take the node's place. Its packages are built unless they are built already.
-    #[arg(long, default_value = "node")]
-    pub image: String,
-    /// NodeConfig of the Basalt node: its sysctls count.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<Utf8PathBuf>,
-    /// Read the facts of the image from a file, and build nothing.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "config"])]
-    pub facts: Option<Utf8PathBuf>,
-    /// Mildest verdict that makes the exit code 1: runs-otherwise, note.
-    #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
-    pub fail_on: basalt_preflight::WorkloadVerdict,
 }
 
 /// Format of `preflight`.

@@ -9,15 +9,12 @@ use basalt_preflight::{
     cluster_role_json, examine,
 };
 use basalt_process::interrupt;
-use camino::Utf8Path;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
-use crate::arguments::{Preflight, PreflightFormat, PreflightVerb};
+use crate::arguments::{Preflight, PreflightFormat};
 use crate::checkout::{Ahead, Checkout, read_text};
 use crate::exit;
-
-mod node;
 
 /// Table of kernel options that add-ons document, in messages.
 const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
@@ -25,11 +22,7 @@ const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
 /// Looks at the objects, and shows the findings. The exit code is that of [`exit`]: unlike other verbs, this one tells
 /// findings from a failure to look.
 pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
-    let looked = match &options.verb {
-        Some(PreflightVerb::Node(options)) => node::look(options, open, json),
-        None => look(options, open, json),
-    };
-    match looked {
+    match look(options, open, json) {
         Err(report) if !interrupt::requested() => {
             crate::show(&report);
             Ok(ExitCode::from(exit::COULD_NOT_LOOK))
@@ -56,12 +49,7 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
     interrupt::check()?;
-    let wanted = WantedFacts {
-        file: options.facts.as_deref(),
-        image: &options.image,
-        config: options.config.as_deref(),
-    };
-    let (node, addons) = facts(&wanted, open)?;
+    let (node, addons) = facts(options, open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;
     }
@@ -87,30 +75,18 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
     })
 }
 
-/// Origin of facts.
-struct WantedFacts<'w> {
-    /// File that has them.
-    file: Option<&'w Utf8Path>,
-    /// Image.
-    image: &'w str,
-    /// NodeConfig of its nodes.
-    config: Option<&'w Utf8Path>,
-}
-
-impl<'w> WantedFacts<'w> {
-    /// Name and text of the NodeConfig.
-    fn node_config(&self) -> Result<Option<(&'w str, String)>> {
-        let Some(path) = self.config else { return Ok(None) };
-        Ok(Some((path.as_str(), read_text(path)?)))
-    }
+/// Name and text of a NodeConfig.
+fn node_config(path: Option<&Utf8Path>) -> Result<Option<(&str, String)>> {
+    let Some(path) = path else { return Ok(None) };
+    Ok(Some((path.as_str(), read_text(path)?)))
 }
 
 /// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
 /// be, unless a file has the facts.
-fn facts(wanted: &WantedFacts<'_>, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
-    if let Some(path) = wanted.file {
+fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
+    if let Some(path) = &options.facts {
         let node = NodeFacts::read(path)?;
-        let node = match wanted.node_config()? {
+        let node = match node_config(options.config.as_deref())? {
             Some((name, text)) => node.with_config(name, &text)?,
             None => node,
         };
@@ -125,10 +101,10 @@ fn facts(wanted: &WantedFacts<'_>, open: impl FnOnce() -> Result<Checkout>) -> R
     let requirements = checkout.content().file(ContentFile::KernelRequirements);
     let text = read_text(&requirements.path)?;
     let table = AddOnTable::parse(requirements.name.as_str(), &text)?;
-    let config = wanted.node_config()?;
+    let config = node_config(options.config.as_deref())?;
     let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
     let context = checkout.lookup_context(Ahead::Nothing)?;
-    let parts = images::parts(&checkout, &context, &[wanted.image])?;
+    let parts = images::parts(&checkout, &context, &[&options.image])?;
     let read = |parts: &super::selection::Parts| {
         images::with_payloads(&checkout, &parts.rpms, |payloads| {
             NodeFacts::of_image(&parts.definition, payloads, config)
@@ -136,7 +112,7 @@ fn facts(wanted: &WantedFacts<'_>, open: impl FnOnce() -> Result<Checkout>) -> R
     };
     let node = parts.first().map(read).transpose()?;
     let mut node = node.ok_or_else(|| basalt_preflight::PreflightError::NoKernel {
-        image: wanted.image.to_owned(),
+        image: options.image.clone(),
     })?;
     node.kernel_requirements = Some(text);
     Ok((node, Some(table)))
