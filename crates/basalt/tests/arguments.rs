@@ -208,6 +208,9 @@ fn preflight_names_all_that_it_can_look_at() {
     let fixture = Fixture::with_content();
     fixture.refuses(&["preflight"], 2, &["PATHS", "--kubeconfig", "--rbac"]);
     fixture.refuses(&["preflight", "a.yaml", "--rbac"], 2, &["cannot be used with"]);
+    fixture.refuses(&["preflight", "node", "a.json", "--here"], 2, &["cannot be used with"]);
+    fixture.refuses(&["preflight", "node", "/nonexistent.json"], 2, &["/nonexistent.json"]);
+    fixture.refuses(&["preflight", "node", "--root", "/nonexistent"], 2, &["/nonexistent"]);
 }
 
 /// Waits until a process handles SIGTERM by itself (`SigCgt` in proc_pid_status(5)).

@@ -135,6 +135,8 @@ fn add_devices(files: &mut HostFiles<'_>, interfaces: &mut Vec<HostInterface>) {
         let mac = files.line(&format!("{folder}/{name}/address"));
         let mac = mac.map(|mac| mac.to_lowercase());
         let is_about = |entry: &&mut HostInterface| match &entry.mac {
+            // A bond has the address of its first member.
+            _ if entry.is_present && !entry.name.contains(['*', '?']) => entry.name == name,
             Some(wanted) => Some(wanted) == mac.as_ref(),
             None => fits(&entry.name, &name),
         };

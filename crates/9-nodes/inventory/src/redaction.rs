@@ -79,7 +79,9 @@ pub(crate) fn clipped(text: &str) -> String {
 /// Returns `true` for a name of a setting that is a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    SECRETS.iter().any(|part| name.contains(part)) || name.ends_with("key") && !name.starts_with("key")
+    // `imagePullCredentialsVerificationPolicy` is none.
+    !name.ends_with("policy") && SECRETS.iter().any(|part| name.contains(part))
+        || name.ends_with("key") && !name.starts_with("key")
 }
 
 /// Value of a setting: of secrets only what cannot be one (switches, paths, short numbers), of addresses no password.

@@ -2,16 +2,21 @@
 
 #![cfg(test)]
 
+mod host_parts;
+
 use std::collections::BTreeSet;
 
 use basalt_inventory::{
-    HostAccount, HostBond, HostCertificate, HostCniNetwork, HostCredentialProvider, HostCronJob, HostDevice,
-    HostFilesystem, HostFilter, HostFlag, HostHugePages, HostInterface, HostInventory, HostLimit, HostMirror,
-    HostModule, HostName, HostProxy, HostRegistry, HostRoute, HostRuntimeHandler, HostSettingsFile, HostStaticPod,
-    HostSwap, HostSysctl, HostUnit, SettingsTopic,
+    HostBond, HostCredentialProvider, HostCronJob, HostFilter, HostHugePages, HostInterface, HostInventory, HostLimit,
+    HostName, HostRegistry, HostRoute, HostSwap, HostSysctl, SettingsTopic,
 };
 use basalt_preflight::{NodeFacts, examine_host, host_rules};
 use serde_json::json;
+
+use host_parts::{
+    account, certificate, device, filesystem, flag, handler, interface, mirror, module, network, packages, profiles,
+    proxy, registry, settings, static_pod, sysctl, unit,
+};
 
 /// Facts of the image `node`.
 fn node() -> NodeFacts {
@@ -20,88 +25,6 @@ fn node() -> NodeFacts {
 
 /// Change of an empty inventory.
 type Change = fn(&mut HostInventory);
-
-fn device(bus: &str, class: &str, id: &str, driver: &str) -> HostDevice {
-    HostDevice {
-        bus: bus.to_owned(),
-        class: Some(class.to_owned()),
-        id: Some(id.to_owned()),
-        driver: driver.to_owned(),
-        module: Some(driver.to_owned()),
-        number: 1,
-    }
-}
-
-fn sysctl(key: &str, value: &str) -> HostSysctl {
-    HostSysctl {
-        key: key.to_owned(),
-        configured: Some(value.to_owned()),
-        file: Some("/etc/sysctl.d/a.conf".to_owned()),
-        ..HostSysctl::default()
-    }
-}
-
-fn filesystem(kind: &str, target: &str) -> HostFilesystem {
-    HostFilesystem {
-        target: target.to_owned(),
-        kind: kind.to_owned(),
-        source: "x".to_owned(),
-        ..HostFilesystem::default()
-    }
-}
-
-fn flag(name: &str, value: &str) -> HostFlag {
-    HostFlag {
-        name: name.to_owned(),
-        value: value.to_owned(),
-        file: "/etc/default/kubelet".to_owned(),
-    }
-}
-
-fn interface(name: &str) -> HostInterface {
-    HostInterface {
-        name: name.to_owned(),
-        is_configured: true,
-        ..HostInterface::default()
-    }
-}
-
-fn registry(host: &str) -> HostRegistry {
-    HostRegistry {
-        host: host.to_owned(),
-        file: "/etc/containerd/certs.d/x/hosts.toml".to_owned(),
-        ..HostRegistry::default()
-    }
-}
-
-fn mirror(url: &str) -> HostMirror {
-    HostMirror {
-        url: url.to_owned(),
-        ..HostMirror::default()
-    }
-}
-
-fn settings(topic: SettingsTopic, file: &str) -> HostSettingsFile {
-    HostSettingsFile {
-        topic,
-        file: file.to_owned(),
-    }
-}
-
-fn module(name: &str, taint: &str, options: &[&str]) -> HostModule {
-    HostModule {
-        name: name.to_owned(),
-        is_loaded: true,
-        taint: taint.to_owned(),
-        options: options.iter().map(|option| (*option).to_owned()).collect(),
-        ..HostModule::default()
-    }
-}
-
-fn packages(host: &mut HostInventory, names: &[&str]) {
-    let packages = names.iter().map(|name| ((*name).to_owned(), "1".to_owned()));
-    host.packages.manual = packages.collect();
-}
 
 /// Rule, with a host that it reports and one that it does not.
 const CASES: &[(&str, Change, Change)] = &[
@@ -474,69 +397,6 @@ const CASES: &[(&str, Change, Change)] = &[
         |host| host.confinement.seccomp = vec!["operator/ns/a.json".to_owned()],
     ),
 ];
-
-fn proxy(file: &str, variable: &str, value: &str) -> HostProxy {
-    HostProxy {
-        file: file.to_owned(),
-        variable: variable.to_owned(),
-        value: value.to_owned(),
-        has_credentials: false,
-    }
-}
-
-fn handler(name: &str) -> HostRuntimeHandler {
-    HostRuntimeHandler {
-        name: name.to_owned(),
-        ..HostRuntimeHandler::default()
-    }
-}
-
-fn static_pod(name: &str) -> HostStaticPod {
-    HostStaticPod {
-        file: format!("/etc/kubernetes/manifests/{name}.yaml"),
-        name: name.to_owned(),
-        ..HostStaticPod::default()
-    }
-}
-
-fn network(file: &str, plugin: &str) -> HostCniNetwork {
-    HostCniNetwork {
-        file: file.to_owned(),
-        name: None,
-        plugins: vec![plugin.to_owned()],
-    }
-}
-
-fn unit(name: &str, is_own: bool, settings: &[&str]) -> HostUnit {
-    HostUnit {
-        name: name.to_owned(),
-        is_own,
-        settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
-        ..HostUnit::default()
-    }
-}
-
-fn account(name: &str, uid: u64, ssh_keys: Option<usize>) -> HostAccount {
-    HostAccount {
-        name: name.to_owned(),
-        uid,
-        ssh_keys,
-    }
-}
-
-fn certificate(file: &str) -> HostCertificate {
-    HostCertificate {
-        file: file.to_owned(),
-        subject: "CN=x".to_owned(),
-        ..HostCertificate::default()
-    }
-}
-
-fn profiles(host: &mut HostInventory, name: &str) {
-    host.confinement
-        .profiles
-        .insert("/etc/apparmor.d/a".to_owned(), vec![name.to_owned()]);
-}
 
 /// Rules that report something about a host.
 fn reporting(change: Change, node: &NodeFacts) -> BTreeSet<&'static str> {
