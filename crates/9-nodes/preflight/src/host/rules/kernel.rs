@@ -145,6 +145,7 @@ fn driver(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         let what = match (device.bus.as_str(), class.get(..4)) {
             ("pci", Some("0x01")) => "disk",
             ("pci", Some("0x02")) => "network card",
+            ("pci", Some("0x0c")) if class.starts_with("0x0c04") => "Fibre Channel adapter",
             ("pci", _) => continue,
             (bus, _) => bus,
         };
