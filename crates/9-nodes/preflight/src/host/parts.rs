@@ -52,7 +52,7 @@ const KUBELET_FLAGS: [(&str, &str); 14] = [
     ("v", "verbosity"),
 ];
 
-/// Kernel settings of files that the node does not have, as far as a NodeConfig may have them.
+/// Kernel settings of files that the node does not have, as far as a NodeConfig may have them, and huge pages of 2 MiB.
 pub(super) fn sysctls(host: &HostInventory, node: &NodeFacts) -> BTreeMap<String, raw::SysctlValue> {
     let wanted = host.sysctls.iter().filter(|setting| is_wanted(setting, node));
     let wanted = wanted.filter_map(|setting| {
@@ -61,7 +61,17 @@ pub(super) fn sysctls(host: &HostInventory, node: &NodeFacts) -> BTreeMap<String
             .is_none()
             .then(|| (setting.key.clone(), sysctl_value(value)))
     });
-    wanted.collect()
+    let mut settings: BTreeMap<String, raw::SysctlValue> = wanted.collect();
+    let key = "vm.nr_hugepages";
+    let pool = host.kernel.huge_pages.iter().find(|pool| pool.size_kib == 2048);
+    if let Some(pages) = pool.and_then(|pool| i64::try_from(pool.pages).ok())
+        && !node.sysctls.contains_key(key)
+    {
+        settings
+            .entry(key.to_owned())
+            .or_insert(raw::SysctlValue::Number(pages));
+    }
+    settings
 }
 
 /// Returns `true` for a setting of a file that no package brought and that the node does not have alike.
