@@ -16,7 +16,10 @@ pub mod test;
 pub mod trust;
 
 pub use test::Test;
-pub use trust::{Addons, Audit, Bom, BomFormat, Harden, Licenses, Preflight, PreflightFormat, Why};
+pub use trust::{
+    Addons, Audit, Bom, BomFormat, ComparedNode, Harden, HostPreflight, Licenses, Preflight, PreflightFormat,
+    PreflightVerb, Why,
+};
 
 /// Builds, ships and runs Basalt Linux.
 ///
@@ -296,6 +299,7 @@ Examples:
   basalt preflight --rbac | kubectl apply -f -      the permissions that reading a cluster needs
   basalt preflight --write-facts facts.json manifests/                     and elsewhere, without building anything:
   basalt preflight --facts facts.json --config node.yaml manifests/
+  basalt preflight node worker-1.json               what people have done to a node, which the API server does not show
 Exit codes: 0 nothing was found at the level of --fail-on; 1 something was; 2 not all could be looked at, the arguments are \
 wrong, or the image cannot be built; 130 interrupted.
 docs/preflight/README.md shows how to use it, docs/preflight/rules.md lists the rules.")]

@@ -219,6 +219,9 @@ fn preflight_names_all_that_it_can_look_at() {
         &["--context", "cannot be used with"],
     );
     fixture.refuses(&["preflight", "--context", "x"], 2, &["--kubeconfig"]);
+    fixture.refuses(&["preflight", "node", "a.json", "--here"], 2, &["cannot be used with"]);
+    fixture.refuses(&["preflight", "node", "/nonexistent.json"], 2, &["/nonexistent.json"]);
+    fixture.refuses(&["preflight", "node", "--root", "/nonexistent"], 2, &["/nonexistent"]);
 }
 
 /// Waits until a process handles SIGTERM by itself (`SigCgt` in proc_pid_status(5)).

@@ -1,1 +1,1 @@
-//! Nothing: the program is in crates/9-nodes/node.
+//! Nothing: the programs are in crates/9-nodes/node and crates/9-nodes/inventory.

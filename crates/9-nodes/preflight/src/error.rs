@@ -86,6 +86,22 @@ pub enum PreflightError {
         #[help]
         help: String,
     },
+    /// A file has no inventory of a host.
+    #[error("`{path}` cannot be judged")]
+    #[diagnostic(
+        code(preflight::inventory),
+        help("give what the program `basalt-inventory` wrote: `basalt preflight node --write-program FILE` has it")
+    )]
+    Inventory {
+        /// File; `-` for standard input.
+        path: Utf8PathBuf,
+        /// Cause.
+        source: basalt_inventory::InventoryError,
+    },
+    /// YAML cannot be written.
+    #[error("a NodeConfig cannot be written: {0}")]
+    #[diagnostic(code(preflight::yaml), help("this is a bug of Basalt: please report it"))]
+    Yaml(String),
     /// The packages of the image cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]

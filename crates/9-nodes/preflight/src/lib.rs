@@ -7,6 +7,7 @@
 //!                        ManifestObject --(pod, volume, script)--> typed fields, each with its place
 //! packages of an image --(facts)-------------> NodeFacts: tree, mounts, kernel, sysctls, AppArmor, kubelet, containerd
 //! typed fields + NodeFacts --(rules)---------> PreflightFinding: place, sentence, help
+//! HostInventory + NodeFacts --(host)----------> HostFinding: file, sentence, help, lines of a NodeConfig
 //! findings --(report)------------------------> text, JSON (schemas/preflight.json), SARIF 2.1.0
 //! ```
 //!
@@ -19,6 +20,7 @@ mod error;
 mod examine;
 mod facts;
 mod field;
+mod host;
 mod object;
 mod place;
 mod pod;
@@ -35,10 +37,11 @@ pub use examine::{PreflightFinding, PreflightResult, examine};
 pub use facts::{
     ContainerdFacts, Existence, FileTree, KernelFacts, KubeletFacts, Located, MountPoint, NodeFacts, Storage, TreeEntry,
 };
+pub use host::{HostFinding, HostNodeConfig, HostRule, examine_host, host_rules, node_config_of};
 pub use object::{ManifestObject, ObjectId};
 pub use place::{Place, Placed};
 pub use rbac::{CLUSTER_ROLE, cluster_role_json};
-pub use report::{PreflightDocument, json_schema, sarif, text};
+pub use report::{ExaminedHost, PreflightDocument, json_schema, sarif, text};
 pub use rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 pub use rules::all as rules;
 pub use source::{ApiConnection, ClusterSource, FileSource, ObjectSource, UnreadSource};

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use basalt_inventory::HostInventory;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::object::FilePosition;
 use crate::rule::WorkloadVerdict;
-use crate::{ManifestObject, NodeFacts, ObjectId, PreflightFinding, PreflightResult, UnreadSource};
+use crate::{HostFinding, ManifestObject, NodeFacts, ObjectId, PreflightFinding, PreflightResult, UnreadSource};
 
 mod sarif;
 mod text;
@@ -71,6 +72,18 @@ struct ReportedFinding {
     help: String,
     /// URL of a report or a document of what happens.
     source: String,
+    /// Lines of a NodeConfig that do the same, for findings about a host that have some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<String>,
+}
+
+/// Host with its findings.
+#[derive(Debug)]
+pub struct ExaminedHost<'h> {
+    /// Inventory.
+    pub inventory: &'h HostInventory,
+    /// Findings.
+    pub findings: &'h [HostFinding],
 }
 
 impl PreflightDocument {
@@ -102,6 +115,27 @@ impl PreflightDocument {
             unrendered: result.unrendered.clone(),
             foreign: result.foreign.clone(),
             unread: unread.to_vec(),
+        }
+    }
+
+    /// Makes the report about hosts. Paths that an inventory could not look at are unread sources.
+    pub fn of_hosts(hosts: &[ExaminedHost<'_>], node: &NodeFacts) -> Self {
+        let mut counts = BTreeMap::new();
+        let findings = hosts.iter().flat_map(|host| host.findings);
+        findings.for_each(|finding| *counts.entry(finding.rule.verdict).or_default() += 1);
+        Self {
+            version: 1,
+            node: ReportedNode {
+                image: node.image.clone(),
+                kernel: node.kernel.release.clone(),
+            },
+            objects: hosts.len(),
+            counts,
+            findings: hosts.iter().flat_map(reported_of_host).collect(),
+            skipped: BTreeMap::new(),
+            foreign: Vec::new(),
+            unread: hosts.iter().flat_map(unread_of_host).collect(),
+            unrendered: BTreeMap::new(),
         }
     }
 
@@ -137,7 +171,47 @@ fn reported(finding: &PreflightFinding, objects: &[ManifestObject]) -> Option<Re
         message: finding.message.clone(),
         help: finding.help.clone(),
         source: rule.source.to_owned(),
+        lines: None,
     })
+}
+
+/// Identity of a host: a Node, by the name that the host has.
+fn id_of_host(host: &ExaminedHost<'_>) -> ObjectId {
+    let name = host.inventory.system.hostname.as_str();
+    ObjectId {
+        kind: "Node".to_owned(),
+        namespace: None,
+        name: if name.is_empty() { "(without a name)" } else { name }.to_owned(),
+    }
+}
+
+fn reported_of_host(host: &ExaminedHost<'_>) -> Vec<ReportedFinding> {
+    let object = id_of_host(host);
+    let findings = host.findings.iter();
+    findings
+        .map(|finding| ReportedFinding {
+            rule: finding.rule.id.to_owned(),
+            verdict: finding.rule.verdict,
+            object: object.clone(),
+            path: finding.place.clone(),
+            position: None,
+            message: finding.message.clone(),
+            help: finding.help.clone(),
+            source: finding.rule.source(),
+            lines: finding.lines.clone(),
+        })
+        .collect()
+}
+
+fn unread_of_host(host: &ExaminedHost<'_>) -> Vec<UnreadSource> {
+    let name = id_of_host(host).name;
+    let unobserved = host.inventory.unobserved.iter();
+    unobserved
+        .map(|missed| UnreadSource {
+            source: format!("{name}: {}", missed.path),
+            reason: missed.reason.sentence().to_owned(),
+        })
+        .collect()
 }
 
 /// The JSON schema of [`PreflightDocument`].

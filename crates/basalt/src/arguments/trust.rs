@@ -1,7 +1,7 @@
 //! Options of verbs that look into packages and images, or at workloads that are to run on them.
 
 use camino::Utf8PathBuf;
-use clap::{ArgGroup, Args};
+use clap::{ArgGroup, Args, Subcommand};
 
 /// Options of `audit`.
 #[derive(Debug, Args)]
@@ -84,8 +84,15 @@ pub struct Licenses {
 
 /// Options of `preflight`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("objects").required(true).args(["paths", "kubeconfig", "rbac"])))]
+#[command(
+    group(ArgGroup::new("objects").required(true).args(["paths", "kubeconfig", "rbac"])),
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct Preflight {
+    /// Host in place of objects.
+    #[command(subcommand)]
+    pub what: Option<PreflightVerb>,
     /// Files and folders with manifests; `-` is standard input.
     pub paths: Vec<Utf8PathBuf>,
     /// Read a cluster, by this kubeconfig.
@@ -95,16 +102,9 @@ pub struct Preflight {
     // Not `requires = "kubeconfig"`: clap waives that where the group has another argument.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "rbac"])]
     pub context: Option<String>,
-    /// Image that the nodes boot. Its packages are built unless they are built already.
-    #[arg(long, default_value = "node")]
-    pub image: String,
-    /// NodeConfig of the nodes: its sysctls, and settings of its kubelet, count. Also with --facts, if those were written
-    /// without one.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<Utf8PathBuf>,
-    /// Read the facts of the image from a file, and build nothing. In place of --image.
-    #[arg(long, value_name = "FILE", conflicts_with = "image")]
-    pub facts: Option<Utf8PathBuf>,
+    /// Node that is compared with.
+    #[command(flatten)]
+    pub node: ComparedNode,
     /// Write the facts of the image, and of the NodeConfig of --config, to a file, for --facts.
     #[arg(long, value_name = "FILE")]
     pub write_facts: Option<Utf8PathBuf>,
@@ -117,6 +117,69 @@ pub struct Preflight {
     /// Show the ClusterRole that reading a cluster needs, and do nothing else.
     #[arg(long)]
     pub rbac: bool,
+}
+
+/// Node that `preflight` compares with.
+#[derive(Debug, Args)]
+pub struct ComparedNode {
+    /// Image that the nodes boot. Its packages are built unless they are built already.
+    #[arg(long, default_value = "node")]
+    pub image: String,
+    /// NodeConfig of the nodes: its sysctls, and settings of its kubelet, count. Also with --facts, if those were written
+    /// without one.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<Utf8PathBuf>,
+    /// Read the facts of the image from a file, and build nothing. In place of --image.
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    pub facts: Option<Utf8PathBuf>,
+}
+
+/// Verbs of `preflight`.
+#[derive(Debug, Subcommand)]
+pub enum PreflightVerb {
+    /// Find what a node of another distribution has that a Basalt node does not have, or has otherwise.
+    ///
+    /// Judges inventories that the static program `basalt-inventory` printed on nodes of Ubuntu or Debian: modules, kernel
+    /// settings, mounts, network, proxies, registries, kubelet, static pods, certificates, cron, units, packages. Where a
+    /// NodeConfig can do the same, its lines are shown. Without a file, this machine is read itself. Inventories have no
+    /// passwords, keys or tokens.
+    #[command(after_help = "\
+Examples:
+  basalt preflight node --write-program basalt-inventory        the program, for a node:
+  ssh worker-1 sudo ./basalt-inventory > worker-1.json
+  basalt preflight node worker-1.json worker-2.json
+  basalt preflight node worker-1.json --write-config node.yaml  a NodeConfig with the same settings
+Exit codes are those of `basalt preflight`; a path that only root may read is one that could not be looked at.
+docs/preflight/node.md lists the rules.")]
+    Node(HostPreflight),
+}
+
+/// Options of `preflight node`.
+#[derive(Debug, Args)]
+pub struct HostPreflight {
+    /// Inventories of hosts; `-` is standard input. Without any, this machine is read.
+    pub files: Vec<Utf8PathBuf>,
+    /// Read this machine, which is the default without files.
+    #[arg(long, conflicts_with = "files")]
+    pub here: bool,
+    /// Folder where the root of the host is mounted that is read in place of this machine.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "files", default_value = "/")]
+    pub root: Utf8PathBuf,
+    /// Node that is compared with.
+    #[command(flatten)]
+    pub node: ComparedNode,
+    /// Format of the report; --json is `--format json`.
+    #[arg(long, value_enum, default_value_t = PreflightFormat::Text)]
+    pub format: PreflightFormat,
+    /// Mildest verdict that makes the exit code 1: will-not-run, runs-otherwise, note.
+    #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
+    pub fail_on: basalt_preflight::WorkloadVerdict,
+    /// Write a NodeConfig that does what the settings of the host do; for one host.
+    #[arg(long, value_name = "FILE")]
+    pub write_config: Option<Utf8PathBuf>,
+    /// Write the static program that reads a host into a file, and do nothing else. It is built unless it is built already.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "here", "root", "write_config", "facts", "config"])]
+    pub write_program: Option<Utf8PathBuf>,
 }
 
 /// Format of `preflight`.

@@ -8,7 +8,7 @@ use miette::{Report, Result, miette};
 
 use super::{images, provenance, up};
 use crate::arguments::repo::Repo;
-use crate::arguments::{CacheVerb, Sources, Verb};
+use crate::arguments::{CacheVerb, PreflightVerb, Sources, Verb};
 use crate::checkout::Checkout;
 
 /// Name in the arguments of a verb, by what has to have it.
@@ -98,7 +98,10 @@ fn names(verb: &Verb) -> Vec<NameArgument<'_>> {
         Verb::Harden(options) => each(&options.images, Image),
         Verb::Addons(options) if options.config.is_some() => Vec::new(),
         Verb::Addons(options) => vec![Image(&options.image)],
-        Verb::Preflight(options) => vec![Image(&options.image)],
+        Verb::Preflight(options) => match &options.what {
+            Some(PreflightVerb::Node(options)) => vec![Image(&options.node.image)],
+            None => vec![Image(&options.node.image)],
+        },
         Verb::Up(options) if up::is_file(&options.image) => Vec::new(),
         Verb::Up(options) => vec![Image(&options.image)],
         Verb::Bench(_)

@@ -6,15 +6,18 @@ use basalt_content::ContentFile;
 use basalt_hardening::AddOnTable;
 use basalt_preflight::{
     ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, UnreadSource,
-    cluster_role_json, examine,
+    WorkloadVerdict, cluster_role_json, examine,
 };
 use basalt_process::interrupt;
+use camino::Utf8Path;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
-use crate::arguments::{Preflight, PreflightFormat};
+use crate::arguments::{ComparedNode, Preflight, PreflightFormat, PreflightVerb};
 use crate::checkout::{Ahead, Checkout, read_text};
 use crate::exit;
+
+mod host;
 
 /// Table of kernel options that add-ons document, in messages.
 const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
@@ -22,7 +25,11 @@ const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
 /// Looks at the objects, and shows the findings. The exit code is that of [`exit`]: unlike other verbs, this one tells
 /// findings from a failure to look.
 pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
-    match look(options, open, json) {
+    let outcome = match &options.what {
+        Some(PreflightVerb::Node(options)) => host::look(options, open, json),
+        None => look(options, open, json),
+    };
+    match outcome {
         Err(report) if !interrupt::requested() => {
             crate::show(&report);
             Ok(ExitCode::from(exit::COULD_NOT_LOOK))
@@ -49,7 +56,7 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
     interrupt::check()?;
-    let (node, addons) = facts(options, open)?;
+    let (node, addons) = facts(&options.node, open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;
     }
@@ -61,18 +68,28 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
     }
     let result = examine(&objects, &node, addons.as_ref());
     let report = PreflightDocument::new(&result, &objects, &unread, &node);
-    match options.format {
-        _ if json => answer_json(&report),
-        PreflightFormat::Json => answer_json(&report),
-        PreflightFormat::Sarif => answer_json(&basalt_preflight::sarif(&report)),
-        PreflightFormat::Text => answer(basalt_preflight::text(&report).trim_end()),
+    show(&report, options.format, json);
+    Ok(exit_code(&report, options.fail_on))
+}
+
+/// Prints a report in the format that was asked for.
+fn show(report: &PreflightDocument, format: PreflightFormat, json: bool) {
+    match format {
+        _ if json => answer_json(report),
+        PreflightFormat::Json => answer_json(report),
+        PreflightFormat::Sarif => answer_json(&basalt_preflight::sarif(report)),
+        PreflightFormat::Text => answer(basalt_preflight::text(report).trim_end()),
     }
-    let is_found = report.worst().is_some_and(|worst| worst >= options.fail_on);
-    Ok(match (report.is_complete(), is_found) {
+}
+
+/// Returns the exit code of a report: that something was left out goes before that something was found.
+fn exit_code(report: &PreflightDocument, fail_on: WorkloadVerdict) -> ExitCode {
+    let is_found = report.worst().is_some_and(|worst| worst >= fail_on);
+    match (report.is_complete(), is_found) {
         (false, _) => ExitCode::from(exit::COULD_NOT_LOOK),
         (true, true) => ExitCode::from(exit::FAILED),
         (true, false) => ExitCode::SUCCESS,
-    })
+    }
 }
 
 /// Name and text of a NodeConfig.
@@ -83,7 +100,7 @@ fn node_config(path: Option<&Utf8Path>) -> Result<Option<(&str, String)>> {
 
 /// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
 /// be, unless a file has the facts.
-fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
+fn facts(options: &ComparedNode, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
     if let Some(path) = &options.facts {
         let node = NodeFacts::read(path)?;
         let node = match node_config(options.config.as_deref())? {
@@ -104,7 +121,7 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     let config = node_config(options.config.as_deref())?;
     let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
     let context = checkout.lookup_context(Ahead::Nothing)?;
-    let parts = images::parts(&checkout, &context, &[&options.image])?;
+    let parts = images::parts(&checkout, &context, &[options.image.as_str()])?;
     let read = |parts: &super::selection::Parts| {
         images::with_payloads(&checkout, &parts.rpms, |payloads| {
             NodeFacts::of_image(&parts.definition, payloads, config)

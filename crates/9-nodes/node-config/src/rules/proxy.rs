@@ -54,7 +54,7 @@ fn is_destination(entry: &str) -> bool {
         Some((host, port)) if !entry.ends_with(']') => (host, Some(port)),
         _ => (entry, None),
     };
-    if port.is_some_and(|port| !port_number(port).is_some_and(|port| port > 0)) {
+    if port.is_some_and(|port| port_number(port).is_none_or(|port| port == 0)) {
         return false;
     }
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{PreflightDocument, ReportedFinding, UNRENDERED, counted};
+use crate::HostRule;
 use crate::rule::{PreflightRule, WorkloadVerdict};
 
 /// SARIF log of a report: the rules that found something, and a result for each finding.
 pub fn sarif(report: &PreflightDocument) -> Value {
     let used: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).collect();
-    let rules: Vec<&PreflightRule> = crate::rules().iter().filter(|rule| used.contains(rule.id)).collect();
+    let of_hosts = crate::host_rules().map(DescribedRule::of_hosts);
+    let rules = crate::rules().iter().map(DescribedRule::of_objects).chain(of_hosts);
+    let rules: Vec<DescribedRule> = rules.filter(|rule| used.contains(rule.id)).collect();
     let results: Vec<Value> = report.findings.iter().map(|finding| result(finding, &rules)).collect();
     let unread = report.unread.iter();
     let unread = unread.map(|unread| format!("{}: {}", unread.source, unread.reason));
@@ -25,7 +28,7 @@ pub fn sarif(report: &PreflightDocument) -> Value {
                 "name": "basalt preflight",
                 "informationUri": "https://github.com/basalt-linux/basalt",
                 "version": env!("CARGO_PKG_VERSION"),
-                "rules": rules.iter().map(|rule| described(rule)).collect::<Vec<_>>(),
+                "rules": rules.iter().map(described).collect::<Vec<_>>(),
             } },
             "invocations": [{
                 "executionSuccessful": report.is_complete(),
@@ -36,7 +39,38 @@ pub fn sarif(report: &PreflightDocument) -> Value {
     })
 }
 
-fn described(rule: &PreflightRule) -> Value {
+/// Parts of a rule that a log has, of rules about objects and about hosts.
+struct DescribedRule {
+    id: &'static str,
+    title: &'static str,
+    reason: &'static str,
+    source: String,
+    verdict: WorkloadVerdict,
+}
+
+impl DescribedRule {
+    fn of_objects(rule: &'static PreflightRule) -> Self {
+        Self {
+            id: rule.id,
+            title: rule.title,
+            reason: rule.reason,
+            source: rule.source.to_owned(),
+            verdict: rule.verdict,
+        }
+    }
+
+    fn of_hosts(rule: &'static HostRule) -> Self {
+        Self {
+            id: rule.id,
+            title: rule.title,
+            reason: rule.reason,
+            source: rule.source(),
+            verdict: rule.verdict,
+        }
+    }
+}
+
+fn described(rule: &DescribedRule) -> Value {
     json!({
         "id": rule.id,
         "shortDescription": { "text": rule.title },
@@ -55,7 +89,11 @@ fn level(verdict: WorkloadVerdict) -> &'static str {
     }
 }
 
-fn result(finding: &ReportedFinding, rules: &[&PreflightRule]) -> Value {
+fn result(finding: &ReportedFinding, rules: &[DescribedRule]) -> Value {
+    let lines = finding
+        .lines
+        .as_ref()
+        .map(|lines| format!(" In the NodeConfig:\n{lines}"));
     let logical = json!([{ "fullyQualifiedName": format!("{}: {}", finding.object, finding.path), "kind": "object" }]);
     let location = match &finding.position {
         None => json!({ "logicalLocations": logical }),
@@ -71,7 +109,13 @@ fn result(finding: &ReportedFinding, rules: &[&PreflightRule]) -> Value {
         "ruleId": finding.rule,
         "ruleIndex": rules.iter().position(|rule| rule.id == finding.rule),
         "level": level(finding.verdict),
-        "message": { "text": format!("{}: {}. {}.", finding.object, finding.message, capitalized(&finding.help)) },
+        "message": { "text": format!(
+            "{}: {}. {}.{}",
+            finding.object,
+            finding.message,
+            capitalized(&finding.help),
+            lines.unwrap_or_default()
+        ) },
         "locations": [location],
         "partialFingerprints": { "object/v1": format!("{}:{}:{}", finding.rule, finding.object, finding.path) },
     })

@@ -27,7 +27,11 @@ pub fn text(report: &PreflightDocument) -> String {
             "  {:<14}  {} ({})",
             finding.verdict, finding.message, finding.rule
         );
-        let _ = writeln!(text, "  {:<14}  {}: {}", "", place(finding), finding.help);
+        let colon = if finding.lines.is_some() { ":" } else { "" };
+        let _ = writeln!(text, "  {:<14}  {}: {}{colon}", "", place(finding), finding.help);
+        for line in finding.lines.iter().flat_map(|lines| lines.lines()) {
+            let _ = writeln!(text, "  {:<14}    {line}", "");
+        }
     }
     if before.is_some() {
         text.push('\n');

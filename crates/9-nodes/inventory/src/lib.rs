@@ -1,0 +1,89 @@
+//! Inventory of a host: what the API server does not show of a node of another distribution, read from its files.
+//!
+//! ```text
+//! /etc, /proc, /sys, /var/lib of a root --(host_files)--> texts, names, links; bounded, without secrets' files
+//!          texts --(syntax, netplan, toml, ...)---------> settings, without passwords (redaction)
+//!       settings --(system, kernel, network, ...)-------> HostInventory: observation, without judgement
+//!  HostInventory <--(JSON, schemas/host-inventory.json)--> a file, and whoever judges or converts the host
+//! ```
+//!
+//! Reading needs no privileges: what only root may read is listed in [`HostInventory::unobserved`] with its reason. No
+//! program is run and nothing is written. All input is taken for hostile: files, folders and the whole are bounded, devices and
+//! pipes are not opened, links are followed inside the root only.
+//!
+//! The judgement, against the facts of an image, is in `basalt_preflight`. The same reader is the static program
+//! `basalt-inventory`.
+
+mod accounts;
+mod certificates;
+mod containerd;
+mod cron;
+mod document;
+mod error;
+mod host_files;
+mod kernel;
+mod kubelet;
+mod netplan;
+mod network;
+mod packages;
+mod proxies;
+mod redaction;
+mod runtime;
+mod security;
+mod settings_files;
+mod storage;
+mod syntax;
+mod sysctls;
+mod system;
+mod time_servers;
+mod units;
+
+use std::path::Path;
+
+pub use document::{
+    HostAccount, HostBond, HostCertificate, HostCni, HostCniNetwork, HostConfinement, HostCredentialProvider,
+    HostCronJob, HostDevice, HostFilesystem, HostFilter, HostFlag, HostHugePages, HostInterface, HostInventory,
+    HostKernel, HostKubelet, HostLimit, HostMirror, HostModule, HostName, HostNetwork, HostPackages, HostProxy,
+    HostRegistry, HostResolver, HostRoute, HostRuntime, HostRuntimeHandler, HostSettingsFile, HostStaticPod,
+    HostStorage, HostSwap, HostSysctl, HostSystem, HostTime, HostUnit, HostVlan, SettingsTopic, Unobserved,
+    UnobservedReason, VERSION, json_schema,
+};
+pub use error::InventoryError;
+use host_files::HostFiles;
+
+/// Reads the inventory of the host whose root is a folder: `/`, or where the root of the host is mounted.
+///
+/// A tree without any of the files has an inventory, too: an empty one.
+pub fn read(root: &Path) -> HostInventory {
+    let files = &mut HostFiles::new(root);
+    let packages = packages::read(files);
+    let mut inventory = HostInventory {
+        version: VERSION,
+        program: concat!("basalt-inventory ", env!("CARGO_PKG_VERSION")).to_owned(),
+        system: system::read(files),
+        kernel: kernel::read(files),
+        sysctls: sysctls::read(files),
+        devices: kernel::devices(files),
+        storage: storage::read(files),
+        network: network::read(files),
+        proxies: proxies::read(files),
+        time: time_servers::read(files),
+        certificates: certificates::read(files),
+        units: units::read(files),
+        cron: cron::read(files, &packages.conffiles),
+        accounts: accounts::read(files),
+        runtime: runtime::read(files),
+        registries: runtime::registries(files),
+        kubelet: kubelet::read(files),
+        cni: kubelet::cni(files),
+        confinement: security::confinement(files, &packages.conffiles),
+        limits: security::limits(files, &packages.conffiles),
+        filters: security::filters(files),
+        settings: settings_files::read(files, &packages.conffiles),
+        packages: packages.document,
+        unobserved: Vec::new(),
+    };
+    inventory.kubelet.version = inventory.packages.manual.get("kubelet").cloned();
+    inventory.unobserved = files.finish();
+    inventory
+}

@@ -1,0 +1,269 @@
+//! Network of a host: configuration in files, devices that are there, names and name servers.
+
+use std::collections::BTreeMap;
+
+use crate::host_files::HostFiles;
+use crate::redaction::clipped;
+use crate::syntax::{lines, settings};
+use crate::{HostInterface, HostName, HostNetwork, HostResolver, HostRoute, netplan};
+
+mod ifupdown;
+
+/// Beginnings of the names of devices that network add-ons and runtimes make.
+const OF_CONTAINERS: [&str; 13] = [
+    "cali",
+    "cilium",
+    "cni",
+    "docker",
+    "dummy",
+    "flannel",
+    "kube-",
+    "lo",
+    "lxc",
+    "nodelocaldns",
+    "tunl",
+    "veth",
+    "vxlan",
+];
+
+/// Reads the network's configuration and devices.
+pub(crate) fn read(files: &mut HostFiles<'_>) -> HostNetwork {
+    let mut network = HostNetwork::default();
+    read_netplan(files, &mut network);
+    ifupdown::read(files, &mut network);
+    read_networkd(files, &mut network);
+    for path in files.paths("/etc/NetworkManager/system-connections", ".nmconnection") {
+        network.files.push(path);
+    }
+    add_devices(files, &mut network.interfaces);
+    let own = files.line("/etc/hostname").unwrap_or_default();
+    network.hosts = hosts(&files.text("/etc/hosts").unwrap_or_default(), &own);
+    network.resolver = resolver(files);
+    network
+}
+
+/// Files of netplan, of which a later one adds to those before.
+fn read_netplan(files: &mut HostFiles<'_>, network: &mut HostNetwork) {
+    let mut by_name = BTreeMap::new();
+    for folder in ["/usr/lib/netplan", "/lib/netplan", "/etc/netplan", "/run/netplan"] {
+        for path in files.paths(folder, ".yaml") {
+            by_name.insert(path.rsplit('/').next().unwrap_or_default().to_owned(), path);
+        }
+    }
+    for path in by_name.into_values() {
+        let Some(text) = files.text(&path) else { continue };
+        network.files.push(path.clone());
+        if netplan::add(network, &path, &text).is_none() {
+            files.miss(&path, crate::UnobservedReason::Malformed);
+        }
+    }
+}
+
+/// Files of systemd-networkd that people wrote.
+fn read_networkd(files: &mut HostFiles<'_>, network: &mut HostNetwork) {
+    let folder = "/etc/systemd/network";
+    for path in files.paths(folder, ".network") {
+        let Some(text) = files.text(&path) else { continue };
+        network.interfaces.push(networkd_interface(&text));
+        network.files.push(path);
+    }
+    for path in files.paths(folder, ".netdev") {
+        let text = files.text(&path).unwrap_or_default();
+        let kind = settings(&text).into_iter().find(|setting| setting.key == "Kind");
+        network.others.extend(kind.map(|setting| clipped(&setting.value)));
+        network.files.push(path);
+    }
+    network.files.extend(files.paths(folder, ".link"));
+}
+
+fn networkd_interface(text: &str) -> HostInterface {
+    let mut interface = HostInterface {
+        is_configured: true,
+        ..HostInterface::default()
+    };
+    for setting in settings(text) {
+        let value = clipped(&setting.value);
+        match (setting.section.as_str(), setting.key.as_str()) {
+            ("Match", "Name") => interface.name = value,
+            ("Match", "MACAddress" | "PermanentMACAddress") => interface.mac = Some(value.to_lowercase()),
+            ("Network", "DHCP") => interface.dhcp = !matches!(value.as_str(), "no" | "false"),
+            ("Network" | "Address", "Address") => interface.addresses.push(value),
+            ("Network", "Gateway") => interface.routes.push(default_route(value)),
+            ("Network", "DNS") => interface
+                .name_servers
+                .extend(value.split_whitespace().map(str::to_owned)),
+            ("Network", "Domains") => interface.search.extend(value.split_whitespace().map(str::to_owned)),
+            ("Link", "MTUBytes") => interface.mtu = value.parse().ok(),
+            // A section begins with its first key: each of these two may be it.
+            ("Route", "Destination") => match interface.routes.last_mut().filter(|route| route.to.is_empty()) {
+                Some(route) => route.to = value,
+                None => interface.routes.push(HostRoute {
+                    to: value,
+                    ..HostRoute::default()
+                }),
+            },
+            ("Route", "Gateway") => match interface.routes.last_mut().filter(|route| route.via.is_none()) {
+                Some(route) => route.via = Some(value),
+                None => interface.routes.push(HostRoute {
+                    via: Some(value),
+                    ..HostRoute::default()
+                }),
+            },
+            _ => {}
+        }
+    }
+    for route in interface.routes.iter_mut().filter(|route| route.to.is_empty()) {
+        "default".clone_into(&mut route.to);
+    }
+    interface
+}
+
+/// Default route by a router.
+pub(crate) fn default_route(via: String) -> HostRoute {
+    HostRoute {
+        to: "default".to_owned(),
+        via: Some(via),
+        ..HostRoute::default()
+    }
+}
+
+/// Adds the devices that are there, to the entries that are about them.
+fn add_devices(files: &mut HostFiles<'_>, interfaces: &mut Vec<HostInterface>) {
+    let folder = "/sys/class/net";
+    for name in files.names(folder) {
+        let is_hardware = files.link(&format!("{folder}/{name}/device")).is_some();
+        let mac = files.line(&format!("{folder}/{name}/address"));
+        let mac = mac.map(|mac| mac.to_lowercase());
+        let is_about = |entry: &&mut HostInterface| match &entry.mac {
+            // A bond has the address of its first member.
+            _ if entry.is_present && !entry.name.contains(['*', '?']) => entry.name == name,
+            Some(wanted) => Some(wanted) == mac.as_ref(),
+            None => fits(&entry.name, &name),
+        };
+        let mtu = files
+            .line(&format!("{folder}/{name}/mtu"))
+            .and_then(|mtu| mtu.parse().ok());
+        if let Some(entry) = interfaces.iter_mut().find(is_about) {
+            entry.is_present = true;
+            entry.is_hardware |= is_hardware;
+            if !entry.name.contains(['*', '?']) {
+                entry.mac = entry.mac.take().or(mac);
+            }
+            entry.mtu = entry.mtu.or(mtu);
+        } else if is_hardware || !OF_CONTAINERS.iter().any(|start| name.starts_with(start)) {
+            interfaces.push(HostInterface {
+                name,
+                mac,
+                mtu,
+                is_present: true,
+                is_hardware,
+                ..HostInterface::default()
+            });
+        }
+    }
+}
+
+/// Returns `true` if a name fits a pattern with `*` at its end.
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((start, _)) => name.starts_with(start),
+        None => pattern == name,
+    }
+}
+
+/// Lines about other hosts than this one.
+fn hosts(text: &str, own: &str) -> Vec<HostName> {
+    let found = lines(text).filter_map(|line| {
+        let mut words = line.split_whitespace().map(clipped);
+        let address = words.next()?;
+        let names: Vec<String> = words.collect();
+        let is_local = address.starts_with("127.")
+            || address == "::1"
+            || ["fe00::", "ff00::", "ff02::"]
+                .iter()
+                .any(|start| address.starts_with(start));
+        let is_own = !own.is_empty()
+            && names
+                .iter()
+                .any(|name| name == own || name.split('.').next() == Some(own));
+        (!is_local && !is_own && !names.is_empty()).then_some(HostName { address, names })
+    });
+    found.collect()
+}
+
+fn resolver(files: &mut HostFiles<'_>) -> HostResolver {
+    let link = files.link("/etc/resolv.conf");
+    let is_stub = link.as_deref().is_some_and(|link| link.contains("systemd/resolve"));
+    let upstream = match is_stub {
+        true => files.text("/run/systemd/resolve/resolv.conf"),
+        false => None,
+    };
+    let text = upstream.or_else(|| files.text("/etc/resolv.conf")).unwrap_or_default();
+    let mut resolver = HostResolver {
+        link,
+        ..HostResolver::default()
+    };
+    for line in lines(&text) {
+        let mut words = line.split_whitespace();
+        let target = match words.next() {
+            Some("nameserver") => &mut resolver.servers,
+            Some("search" | "domain") => &mut resolver.search,
+            Some("options") => &mut resolver.options,
+            _ => continue,
+        };
+        target.extend(words.filter(|word| *word != ".").map(clipped));
+    }
+    let mut paths = vec!["/etc/systemd/resolved.conf".to_owned()];
+    paths.extend(files.paths("/etc/systemd/resolved.conf.d", ".conf"));
+    for path in paths {
+        let text = files.text(&path).unwrap_or_default();
+        let values = settings(&text).into_iter();
+        let values = values.filter(|setting| ["DNS", "Domains"].contains(&setting.key.as_str()));
+        let values: Vec<String> = values
+            .flat_map(|setting| setting.value.split_whitespace().map(clipped).collect::<Vec<_>>())
+            .collect();
+        if !values.is_empty() {
+            resolver.configured.extend(values);
+            resolver.file = Some(path);
+        }
+    }
+    resolver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_hosts_are_listed() {
+        let text = "127.0.0.1 localhost\n127.0.1.1 node-1\n10.0.0.5 node-1.example node-1\n::1 ip6-localhost\n10.0.0.9 nas nas.example # x\n";
+        let found = hosts(text, "node-1");
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].address.as_str(), &found[0].names[..]),
+            ("10.0.0.9", &["nas".to_owned(), "nas.example".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn networkd_is_read() {
+        let text = "[Match]\nName=en*\n[Network]\nDHCP=no\nAddress=10.0.0.2/24\nGateway=10.0.0.1\nDNS=10.0.0.1 10.0.0.3\n[Link]\nMTUBytes=9000\n\
+                    [Route]\nGateway=10.0.0.9\nDestination=192.168.0.0/16\n[Route]\nDestination=172.16.0.0/12\nGateway=10.0.0.8\n";
+        let found = networkd_interface(text);
+        assert_eq!((found.name.as_str(), found.dhcp, found.mtu), ("en*", false, Some(9000)));
+        let routes: Vec<_> = found
+            .routes
+            .iter()
+            .map(|route| (route.to.as_str(), route.via.as_deref().unwrap_or_default()))
+            .collect();
+        assert_eq!(
+            routes,
+            [
+                ("default", "10.0.0.1"),
+                ("192.168.0.0/16", "10.0.0.9"),
+                ("172.16.0.0/12", "10.0.0.8")
+            ]
+        );
+        assert!(fits("en*", "enp1s0") && !fits("en*", "eth0") && !fits("eth0", "eth01"));
+    }
+}

@@ -1,0 +1,184 @@
+//! /etc/network/interfaces, as Debian's ifupdown reads it.
+
+use std::net::Ipv4Addr;
+
+use super::default_route;
+use crate::host_files::HostFiles;
+use crate::redaction::clipped;
+use crate::syntax::lines;
+use crate::{HostBond, HostInterface, HostNetwork, HostRoute, HostVlan};
+
+/// Reads the file and those of the folder beside it.
+pub(super) fn read(files: &mut HostFiles<'_>, network: &mut HostNetwork) {
+    let mut paths = vec!["/etc/network/interfaces".to_owned()];
+    paths.extend(files.paths("/etc/network/interfaces.d", ""));
+    for path in paths {
+        let Some(text) = files.text(&path) else { continue };
+        if add(network, &text) {
+            network.files.push(path);
+        }
+    }
+}
+
+/// Adds the interfaces of a file; returns `false` if it has none but the loopback.
+fn add(network: &mut HostNetwork, text: &str) -> bool {
+    let mut is_found = false;
+    let mut name = String::new();
+    for line in lines(text) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (key, values) = match words.split_first() {
+            Some((key, values)) => (*key, values),
+            None => continue,
+        };
+        if key == "iface" {
+            name = values.first().copied().unwrap_or_default().to_owned();
+            if name == "lo" || name.is_empty() {
+                name.clear();
+                continue;
+            }
+            is_found = true;
+            let interface = interface(network, &name);
+            interface.dhcp |= values.contains(&"dhcp") || values.contains(&"auto");
+            if let Some((link, id)) = name
+                .rsplit_once('.')
+                .and_then(|(link, id)| Some((link, id.parse().ok()?)))
+            {
+                vlan(network, &name, link, Some(id));
+            }
+        } else if ["auto", "allow-hotplug", "source", "source-directory", "mapping"].contains(&key) {
+            name.clear();
+        } else if !name.is_empty() {
+            option(network, &name, key, values);
+        }
+    }
+    is_found
+}
+
+/// Applies an option of a stanza.
+fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
+    let Some(first) = values.first() else { return };
+    let texts = || values.iter().map(|value| clipped(value));
+    match key {
+        "bond-slaves" | "bond-ports" => bond(network, name)
+            .members
+            .extend(texts().filter(|member| member != "none")),
+        "bond-mode" => bond(network, name).mode = Some(clipped(first)),
+        "bond-lacp-rate" => bond(network, name).lacp_rate = Some(clipped(first)),
+        "bond-xmit-hash-policy" => bond(network, name).hash_policy = Some(clipped(first)),
+        "vlan-raw-device" => vlan(network, name, first, None),
+        "bridge_ports" | "bridge-ports" => network.others.push(format!("bridge {name}")),
+        _ => {}
+    }
+    let interface = interface(network, name);
+    match key {
+        "address" => interface.addresses.push(clipped(first)),
+        "netmask" => {
+            if let (Some(address), Some(length)) = (interface.addresses.last_mut(), prefix_length(first))
+                && !address.contains('/')
+            {
+                *address = format!("{address}/{length}");
+            }
+        }
+        "gateway" => interface.routes.push(default_route(clipped(first))),
+        "mtu" => interface.mtu = first.parse().ok(),
+        "dns-nameservers" | "dns-nameserver" => interface.name_servers.extend(texts()),
+        "dns-search" => interface.search.extend(texts()),
+        "up" | "post-up" => interface.routes.extend(route(values)),
+        _ => {}
+    }
+}
+
+/// Entry of an interface, made if there is none.
+fn interface<'n>(network: &'n mut HostNetwork, name: &str) -> &'n mut HostInterface {
+    let at = network.interfaces.iter().position(|interface| interface.name == name);
+    let at = at.unwrap_or(network.interfaces.len());
+    if at == network.interfaces.len() {
+        network.interfaces.push(HostInterface {
+            name: clipped(name),
+            is_configured: true,
+            ..HostInterface::default()
+        });
+    }
+    last_or_at(&mut network.interfaces, at)
+}
+
+/// Entry of a bond, made if there is none.
+fn bond<'n>(network: &'n mut HostNetwork, name: &str) -> &'n mut HostBond {
+    let at = network.bonds.iter().position(|bond| bond.name == name);
+    let at = at.unwrap_or(network.bonds.len());
+    if at == network.bonds.len() {
+        network.bonds.push(HostBond {
+            name: clipped(name),
+            ..HostBond::default()
+        });
+    }
+    last_or_at(&mut network.bonds, at)
+}
+
+/// Element of a list that has it.
+#[expect(clippy::indexing_slicing, reason = "the callers have made the element")]
+fn last_or_at<T>(list: &mut [T], at: usize) -> &mut T {
+    &mut list[at]
+}
+
+/// Makes the entry of a VLAN, or corrects the interface that it is on. A number may be in the name: `vlan10`.
+fn vlan(network: &mut HostNetwork, name: &str, link: &str, id: Option<u64>) {
+    if let Some(vlan) = network.vlans.iter_mut().find(|vlan| vlan.name == name) {
+        vlan.link = clipped(link);
+        return;
+    }
+    let digits = name.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    network.vlans.push(HostVlan {
+        name: clipped(name),
+        id: id.or_else(|| digits.parse().ok()).unwrap_or_default(),
+        link: clipped(link),
+    });
+}
+
+/// Route of a command `ip route add 10.0.0.0/8 via 10.0.0.1`.
+fn route(words: &[&str]) -> Option<HostRoute> {
+    let at = words.iter().position(|word| ["route", "r", "ro"].contains(word))?;
+    let mut rest = words.iter().skip(at + 2);
+    let to = rest.next()?;
+    let via = rest.skip_while(|word| **word != "via").nth(1)?;
+    Some(HostRoute {
+        to: clipped(to),
+        via: Some(clipped(via)),
+        ..HostRoute::default()
+    })
+}
+
+/// Length of the prefix that a mask stands for: `255.255.255.0`, `24`.
+fn prefix_length(mask: &str) -> Option<u32> {
+    match mask.parse::<Ipv4Addr>() {
+        Ok(mask) => Some(u32::from(mask).leading_ones()),
+        Err(_) => mask.parse().ok().filter(|length| *length <= 128),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stanzas_are_read() {
+        let text = "auto lo\niface lo inet loopback\nauto bond0\niface bond0 inet static\n  address 10.0.0.2\n  netmask 255.255.255.0\n  \
+                    gateway 10.0.0.1\n  bond-slaves eno1 eno2\n  bond-mode 802.3ad\n  dns-nameservers 10.0.0.3\n  up ip route add 172.16.0.0/12 via 10.0.0.9\n\
+                    auto bond0.10\niface bond0.10 inet manual\n  mtu 9000\niface ens3 inet dhcp\n";
+        let mut network = HostNetwork::default();
+        assert!(add(&mut network, text));
+        let names: Vec<_> = network
+            .interfaces
+            .iter()
+            .map(|interface| interface.name.as_str())
+            .collect();
+        assert_eq!(names, ["bond0", "bond0.10", "ens3"]);
+        let bond = &network.interfaces[0];
+        assert_eq!((bond.addresses[0].as_str(), bond.routes.len()), ("10.0.0.2/24", 2));
+        assert_eq!(bond.routes[1].via.as_deref(), Some("10.0.0.9"));
+        assert_eq!(network.bonds[0].members, ["eno1", "eno2"]);
+        assert_eq!((network.vlans[0].id, network.vlans[0].link.as_str()), (10, "bond0"));
+        assert!(network.interfaces[2].dhcp);
+        assert!(!add(&mut HostNetwork::default(), "auto lo\niface lo inet loopback\n"));
+    }
+}

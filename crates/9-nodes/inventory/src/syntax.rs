@@ -1,0 +1,151 @@
+//! Forms of text files: assignments, sections of units, words.
+
+/// Assignments of a file of a shell or of systemd's EnvironmentFile: `KEY=value`, with quotes and `export`.
+pub(crate) fn assignments(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let lines = lines.map(|line| line.strip_prefix("export ").unwrap_or(line));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    let pairs = pairs.filter(|(key, _)| is_name(key.trim()));
+    pairs
+        .map(|(key, value)| (key.trim().to_owned(), unquoted(value.trim()).to_owned()))
+        .collect()
+}
+
+/// Returns `true` for names of variables.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        && !text.starts_with(|letter: char| letter.is_ascii_digit())
+}
+
+/// Text without quotes around it.
+pub(crate) fn unquoted(text: &str) -> &str {
+    ['"', '\'']
+        .into_iter()
+        .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
+        .unwrap_or(text)
+}
+
+/// Setting of a file with sections: units of systemd, `*.conf` of its programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) section: String,
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+/// Settings of a file with sections, in their order. A line that ends in a backslash goes on in the next one.
+pub(crate) fn settings(text: &str) -> Vec<Setting> {
+    let mut section = String::new();
+    let mut found: Vec<Setting> = Vec::new();
+    let mut begun = String::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(start) = line.strip_suffix('\\') {
+            begun.push_str(start);
+            begun.push(' ');
+            continue;
+        }
+        let whole = std::mem::take(&mut begun) + line;
+        if let Some(name) = whole.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = name.to_owned();
+        } else if let Some((key, value)) = whole.split_once('=') {
+            found.push(Setting {
+                section: section.clone(),
+                key: key.trim().to_owned(),
+                value: value.trim().to_owned(),
+            });
+        }
+    }
+    found
+}
+
+/// Words of a line; quotes hold words together, as in `Environment="A=b c" 'D=e'`.
+pub(crate) fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let (mut quote, mut is_begun) = (None, false);
+    for letter in line.chars() {
+        match (quote, letter) {
+            (Some(open), _) if open == letter => quote = None,
+            (None, '"' | '\'') => {
+                quote = Some(letter);
+                is_begun = true;
+            }
+            (None, _) if letter.is_whitespace() => {
+                if is_begun {
+                    words.push(std::mem::take(&mut word));
+                }
+                is_begun = false;
+            }
+            _ => {
+                word.push(letter);
+                is_begun = true;
+            }
+        }
+    }
+    if is_begun {
+        words.push(word);
+    }
+    words
+}
+
+/// Lines that are neither empty nor comments, without comments at their ends.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_are_read() {
+        let text = "# A=1\nexport HTTP_PROXY=\"http://p:3128\"\nB = 2\nno equals\n1C=3\nKUBELET_EXTRA_ARGS=--a=b --c\n";
+        let found = assignments(text);
+        let found: Vec<_> = found
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("HTTP_PROXY", "http://p:3128"),
+                ("B", "2"),
+                ("KUBELET_EXTRA_ARGS", "--a=b --c")
+            ]
+        );
+    }
+
+    #[test]
+    fn settings_have_sections() {
+        let text = "[Service]\nExecStart=\nExecStart=/bin/a \\\n  --b\n# C=d\n[Timer]\nOnCalendar=daily\nnoise\n";
+        let found = settings(text);
+        let found: Vec<_> = found
+            .iter()
+            .map(|setting| (setting.section.as_str(), setting.key.as_str(), setting.value.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("Service", "ExecStart", ""),
+                ("Service", "ExecStart", "/bin/a  --b"),
+                ("Timer", "OnCalendar", "daily")
+            ]
+        );
+    }
+
+    #[test]
+    fn quotes_hold_words_together() {
+        assert_eq!(words("\"A=b c\" 'D=e' f\"g h\"  \"\""), ["A=b c", "D=e", "fg h", ""]);
+        assert_eq!(words(" \"unclosed x"), ["unclosed x"]);
+        assert_eq!(lines("# a\n\n b # c\n").collect::<Vec<_>>(), ["b"]);
+    }
+}

@@ -1,0 +1,233 @@
+//! Inventories of whole hosts: of distributions, of an empty tree, and of trees of nonsense.
+
+#![cfg(test)]
+
+mod tree;
+
+use std::path::Path;
+
+use basalt_inventory::{HostInventory, InventoryError, UnobservedReason, VERSION, json_schema, read};
+use proptest::prelude::*;
+
+use tree::unpacked;
+
+/// Words of the fixtures that no inventory may have.
+const SECRETS: [&str; 8] = [
+    "hunter2",
+    "s3cr3t",
+    "abcdef.0123456789abcdef",
+    "AAAAC3Nza",
+    "c2VjcmV0",
+    "ops@example",
+    "puller",
+    "PRIVATE KEY",
+];
+
+/// Text of a host of the folder `hosts`.
+fn text(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/hosts/{name}.txt"));
+    fs_err::read_to_string(path).expect("a host")
+}
+
+fn inventory(name: &str) -> HostInventory {
+    let text = text(name);
+    let inventory = read(unpacked(&text).path());
+    let json = inventory.to_json();
+    for secret in SECRETS {
+        assert!(!json.contains(secret), "{name} has {secret}");
+    }
+    assert_eq!(HostInventory::parse(&json).expect("an inventory"), inventory);
+    inventory
+}
+
+/// JSON without the version of the program.
+fn golden(inventory: &HostInventory) -> String {
+    let mut inventory = inventory.clone();
+    inventory.program = "basalt-inventory".to_owned();
+    inventory.to_json()
+}
+
+#[test]
+fn ubuntu_with_kubeadm() {
+    insta::assert_snapshot!(golden(&inventory("ubuntu-kubeadm")));
+}
+
+#[test]
+fn debian_with_ifupdown() {
+    insta::assert_snapshot!(golden(&inventory("debian")));
+}
+
+#[test]
+fn gpus_behind_a_proxy() {
+    let inventory = inventory("gpu-proxy");
+    assert!(text("gpu-proxy").contains("hunter2"), "the fixture has secrets");
+    insta::assert_snapshot!(golden(&inventory));
+}
+
+#[test]
+fn an_empty_tree() {
+    let root = tempfile::tempdir().expect("a folder");
+    let inventory = read(root.path());
+    assert_eq!(inventory.unobserved, []);
+    insta::assert_snapshot!(golden(&inventory));
+    assert_eq!(read(Path::new("/nonexistent")).kernel.release, "");
+}
+
+/// Paths of a real host, with something else behind each.
+fn nonsense() -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("a folder");
+    let at = |path: &str| {
+        let path = root.path().join(path);
+        fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
+        path
+    };
+    let write = |path: &str, bytes: &[u8]| fs_err::write(at(path), bytes).expect("written");
+    write("etc/os-release", &[0xff, 0, 1, 2]);
+    write("etc/fstab", &b"x ".repeat(1 << 20));
+    write(
+        "etc/hosts",
+        &b"\x1b]0;title\x07 10.0.0.1 a\n10.0.0.1 \x1b[31mred\n".repeat(3),
+    );
+    write("etc/containerd/config.toml", b"plugins = [[[\n");
+    write("etc/docker/daemon.json", b"{\"a\": ");
+    write("etc/netplan/a.yaml", b"network: {ethernets: [*a]}\n\t- x");
+    write("etc/netplan/b.yaml", b"network: 5\n");
+    write("var/lib/kubelet/config.yaml", b"a: &a [1]\nb: *c\n");
+    write("etc/kubernetes/manifests/deep.yaml", "[".repeat(5000).as_bytes());
+    write("etc/kubernetes/manifests/list.yaml", b"- 1\n");
+    write("etc/cni/net.d/a.conf", b"no JSON");
+    write(
+        "usr/local/share/ca-certificates/a.crt",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    write(
+        "usr/local/share/ca-certificates/b.crt",
+        b"-----BEGIN CERTIFICATE-----\n",
+    );
+    write("etc/crontab", b"* * * * *\n@\n= = =\n\xff\xfe a b c d e f\n");
+    write("etc/passwd", b":::::::\na:b:c:d:e:f:g\nroot:x:0:0::relative:/bin/sh\n");
+    write(
+        "etc/sysctl.d/a.conf",
+        b"= =\na..b=1\n/=/\nkernel.=\nnet.ipv4.tcp_fastopen_key = hunter2\n",
+    );
+    write("proc/modules", b"\n(x)\na\n");
+    write("proc/1/mounts", b"a\nb c\nd /e\\040f ext4\n");
+    write("etc/apt/sources.list", b"deb\ndeb ://\nURIs:\n");
+    for folder in ["etc/modules-load.d", "etc/cron.d", "var/lib/dpkg/status"] {
+        fs_err::create_dir_all(at(&format!("{folder}/x.conf"))).expect("made");
+    }
+    for (path, target) in [
+        ("etc/resolv.conf", "resolv.conf"),
+        ("etc/localtime", "/usr/share/zoneinfo/../../../etc/shadow"),
+        ("etc/hostname", "../../../../../../etc/hostname"),
+        ("etc/environment", "/proc/self/environ"),
+        ("var/spool/cron/crontabs", "/etc/crontab"),
+        ("usr/local/share/ca-certificates/loop", "."),
+    ] {
+        fs_err::os::unix::fs::symlink(target, at(path)).expect("linked");
+    }
+    for pipe in ["etc/exports", "etc/crypttab", "var/lib/kubelet/kubeadm-flags.env"] {
+        rustix::fs::mkfifoat(rustix::fs::CWD, at(pipe), rustix::fs::Mode::RUSR).expect("a pipe");
+    }
+    for number in 0..5000 {
+        write(&format!("etc/udev/rules.d/{number}.rules"), b"");
+    }
+    root
+}
+
+#[test]
+fn nonsense_is_read_within_bounds() {
+    let root = nonsense();
+    let inventory = read(root.path());
+    let json = inventory.to_json();
+    assert!(json.len() < 2 << 20, "{} bytes", json.len());
+    assert!(
+        !json.contains('\u{1b}') && !json.contains("\\u001b"),
+        "an escape sequence is kept"
+    );
+    assert!(!json.contains("hunter2"));
+    let missed = |path: &str| {
+        inventory
+            .unobserved
+            .iter()
+            .find(|missed| missed.path == path)
+            .map(|missed| missed.reason)
+    };
+    for (path, reason) in [
+        ("/etc/os-release", UnobservedReason::NoText),
+        ("/etc/fstab", UnobservedReason::TooLarge),
+        ("/etc/containerd/config.toml", UnobservedReason::Malformed),
+        ("/etc/docker/daemon.json", UnobservedReason::Malformed),
+        ("/etc/netplan/a.yaml", UnobservedReason::Malformed),
+        ("/etc/netplan/b.yaml", UnobservedReason::Malformed),
+        ("/var/lib/kubelet/config.yaml", UnobservedReason::Malformed),
+        ("/etc/kubernetes/manifests/deep.yaml", UnobservedReason::Malformed),
+        ("/etc/cni/net.d/a.conf", UnobservedReason::Malformed),
+        ("/usr/local/share/ca-certificates/a.crt", UnobservedReason::Malformed),
+        ("/usr/local/share/ca-certificates/b.crt", UnobservedReason::Malformed),
+        ("/var/lib/dpkg/status", UnobservedReason::OtherKind),
+        ("/etc/resolv.conf", UnobservedReason::LinkLoop),
+        ("/etc/exports", UnobservedReason::OtherKind),
+        ("/etc/crypttab", UnobservedReason::OtherKind),
+        ("/var/lib/kubelet/kubeadm-flags.env", UnobservedReason::OtherKind),
+        ("/var/spool/cron/crontabs", UnobservedReason::OtherKind),
+        ("/etc/udev/rules.d", UnobservedReason::TooMany),
+    ] {
+        assert_eq!(missed(path), Some(reason), "{path}");
+    }
+}
+
+#[test]
+fn other_documents_are_refused() {
+    for text in [
+        "",
+        "[]",
+        "{}",
+        "{\"version\": 1}",
+        "{\"version\": 1, \"unobserved\": 5}",
+    ] {
+        assert!(
+            matches!(HostInventory::parse(text), Err(InventoryError::Format { .. })),
+            "{text}"
+        );
+    }
+    let later = format!("{{\"version\": {}, \"unobserved\": []}}", VERSION + 1);
+    assert!(matches!(
+        HostInventory::parse(&later),
+        Err(InventoryError::Version { found: 2 })
+    ));
+    let more = "{\"version\": 1, \"unobserved\": [], \"later\": {\"field\": 1}}";
+    assert_eq!(HostInventory::parse(more).expect("an inventory").version, 1);
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../schemas/host-inventory.json");
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        fs_err::write(&path, json_schema()).expect("written");
+    }
+    let published = fs_err::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == json_schema(),
+        "{} is out of date: run the tests with UPDATE_SCHEMAS=1",
+        path.display()
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_is_read(text in "\\PC{0,200}(\n\\PC{0,80}){0,6}", path in prop::sample::select(vec![
+        "etc/crontab", "etc/fstab", "etc/hosts", "etc/passwd", "etc/network/interfaces", "etc/netplan/a.yaml",
+        "etc/containerd/config.toml", "etc/docker/daemon.json", "etc/sysctl.conf", "proc/cmdline", "proc/mdstat",
+        "var/lib/dpkg/status", "var/lib/kubelet/config.yaml", "var/lib/kubelet/kubeadm-flags.env",
+    ])) {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join(path);
+        fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs_err::write(path, text).expect("written");
+        let inventory = read(root.path());
+        prop_assert_eq!(HostInventory::parse(&inventory.to_json()).expect("an inventory"), inventory);
+    }
+}

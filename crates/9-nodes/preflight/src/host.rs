@@ -1,0 +1,136 @@
+//! Judgement of a host's inventory: what of a node of another distribution a Basalt node does not have, or does otherwise.
+//!
+//! ```text
+//! HostInventory (basalt_inventory) + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
+//!                                HostInventory --(parts)--> sections of a NodeConfig
+//!                                     sections --(config)-> a NodeConfig that `basalt check` accepts
+//! ```
+
+use basalt_inventory::HostInventory;
+use serde_json::Value;
+
+use crate::{NodeFacts, WorkloadVerdict};
+
+mod config;
+mod parts;
+mod rules;
+
+pub use config::{HostNodeConfig, node_config_of};
+pub use rules::all as host_rules;
+
+/// Rule about hosts.
+#[derive(Debug)]
+pub struct HostRule {
+    /// Stable name: `host-cron`.
+    pub id: &'static str,
+    /// Title: a short sentence without a full stop.
+    pub title: &'static str,
+    /// Consequence of what the rule finds.
+    pub verdict: WorkloadVerdict,
+    /// Explanation, in sentences.
+    pub reason: &'static str,
+    /// Look at a host.
+    pub(crate) check: fn(&HostSubject<'_>, &mut HostFound<'_>),
+}
+
+impl HostRule {
+    /// URL of the page that explains the rule.
+    pub fn source(&self) -> String {
+        format!(
+            "https://github.com/basalt-linux/basalt/blob/main/docs/preflight/node.md#{}",
+            self.id
+        )
+    }
+}
+
+/// Finding about a host.
+#[derive(Debug, Clone)]
+pub struct HostFinding {
+    /// Rule.
+    pub rule: &'static HostRule,
+    /// File on the host, or part of the inventory.
+    pub place: String,
+    /// Fault, in one sentence without a full stop.
+    pub message: String,
+    /// Mend.
+    pub help: String,
+    /// Lines of a NodeConfig that do the same, where there are some.
+    pub lines: Option<String>,
+}
+
+/// Host that rules look at, and the node that is to take its place.
+pub(crate) struct HostSubject<'h> {
+    pub(crate) host: &'h HostInventory,
+    pub(crate) node: &'h NodeFacts,
+}
+
+/// Findings of one rule about one host.
+pub(crate) struct HostFound<'f> {
+    rule: &'static HostRule,
+    findings: &'f mut Vec<HostFinding>,
+}
+
+impl HostFound<'_> {
+    /// Reports a place.
+    pub(crate) fn add(&mut self, place: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.findings.push(HostFinding {
+            rule: self.rule,
+            place: place.to_owned(),
+            message: message.into(),
+            help: help.into(),
+            lines: None,
+        });
+    }
+
+    /// Reports a place, with the section of a NodeConfig that does the same.
+    pub(crate) fn add_lines(
+        &mut self,
+        place: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+        section: (&str, Value),
+    ) {
+        self.add(place, message, help);
+        let (name, value) = section;
+        let lines = config::yaml(&Value::Object([(name.to_owned(), value)].into_iter().collect()));
+        if let Some(finding) = self.findings.last_mut() {
+            finding.lines = lines.ok();
+        }
+    }
+}
+
+/// Applies all rules to a host; the worst findings come first.
+pub fn examine_host(host: &HostInventory, node: &NodeFacts) -> Vec<HostFinding> {
+    let subject = HostSubject { host, node };
+    let mut findings = Vec::new();
+    for rule in rules::all() {
+        let mut found = HostFound {
+            rule,
+            findings: &mut findings,
+        };
+        (rule.check)(&subject, &mut found);
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.rule.verdict));
+    findings
+}
+
+/// Texts as a list in a sentence: at most `most` of them, then the number of others.
+pub(crate) fn listed<'t>(texts: impl IntoIterator<Item = &'t str>, most: usize) -> String {
+    let texts: Vec<&str> = texts.into_iter().collect();
+    let shown: Vec<&str> = texts.iter().take(most).copied().collect();
+    match texts.len().saturating_sub(most) {
+        0 => shown.join(", "),
+        others => format!("{} and {others} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(listed(["a", "b"], 2), "a, b");
+        assert_eq!(listed(["a", "b", "c", "d"], 2), "a, b and 2 more");
+    }
+}

@@ -1,0 +1,280 @@
+//! Rules about the kubelet and what it starts.
+
+use super::super::{HostFound, HostRule, HostSubject, listed, parts};
+use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
+
+/// Static pods of a control plane that kubeadm made.
+const CONTROL_PLANE: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+/// Plug-ins of CNI that no network add-on names as its own first one.
+const BY_HAND: [&str; 6] = ["bridge", "host-device", "ipvlan", "macvlan", "ptp", "vlan"];
+
+pub(super) const RULES: [HostRule; 9] = [
+    HostRule {
+        id: "host-control-plane",
+        title: "A control plane does not move to a Basalt node",
+        verdict: WillNotRun,
+        reason: "Basalt's nodes join control planes; they are none. `basalt migrate` refuses such a node, too.",
+        check: control_plane,
+    },
+    HostRule {
+        id: "host-static-pod",
+        title: "A NodeConfig holds no static pods",
+        verdict: WillNotRun,
+        reason: "The folder for them is there and kept, and nothing puts files into it. The API server shows their mirrors, and not that a file stands behind them.",
+        check: static_pod,
+    },
+    HostRule {
+        id: "host-kubelet-flag",
+        title: "Settings of the kubelet have to be in the NodeConfig",
+        verdict: RunsOtherwise,
+        reason: "Flags in kubeadm-flags.env, /etc/default/kubelet and units are the host's own: no ConfigMap of the cluster has them.",
+        check: flag,
+    },
+    HostRule {
+        id: "host-kubelet-flag-unknown",
+        title: "A flag of the kubelet has no place in a NodeConfig",
+        verdict: RunsOtherwise,
+        reason: "A flag whose name is a field of KubeletConfiguration is one of `kubelet.extraConfig`; others are the agent's.",
+        check: unknown_flag,
+    },
+    HostRule {
+        id: "host-kubelet-config",
+        title: "The kubelet's configuration has settings of its own",
+        verdict: Note,
+        reason: "With `kubeletConfig: fromCluster` a node takes them from the ConfigMap `kubelet-config`. What was changed on the host alone has to be in the NodeConfig.",
+        check: config,
+    },
+    HostRule {
+        id: "host-label",
+        title: "Labels and taints of the kubelet have to be in the NodeConfig",
+        verdict: RunsOtherwise,
+        reason: "A node registers with those of its NodeConfig. Labels that were set in the cluster are on the Node object alone.",
+        check: label,
+    },
+    HostRule {
+        id: "host-credential-provider",
+        title: "A credential provider is not in the image",
+        verdict: WillNotRun,
+        reason: "The kubelet asks programs for credentials of registries; on a node they are in /usr/libexec/credential-providers, where a package of the image puts them.",
+        check: credential_provider,
+    },
+    HostRule {
+        id: "host-flex-volume",
+        title: "Drivers of FlexVolume are not carried over",
+        verdict: WillNotRun,
+        reason: "The folder of drivers on a node is what pods put there. A driver that was copied to the host is not.",
+        check: flex_volume,
+    },
+    HostRule {
+        id: "host-cni",
+        title: "A network of containers was set up by hand",
+        verdict: WillNotRun,
+        reason: "/etc/cni/net.d of a node has what network add-ons write. A file that a person wrote has to come from a pod.",
+        check: cni,
+    },
+];
+
+fn control_plane(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    for pod in subject
+        .host
+        .kubelet
+        .static_pods
+        .iter()
+        .filter(|pod| CONTROL_PLANE.contains(&pod.name.as_str()))
+    {
+        found.add(
+            &pod.file,
+            format!("the host runs {}", pod.name),
+            "leave this host as it is",
+        );
+    }
+}
+
+fn static_pod(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let pods = subject.host.kubelet.static_pods.iter();
+    for pod in pods.filter(|pod| !CONTROL_PLANE.contains(&pod.name.as_str())) {
+        let images = listed(pod.images.iter().map(String::as_str), 3);
+        found.add(
+            &pod.file,
+            format!("the static pod {} runs {images}", pod.name),
+            "make it a DaemonSet",
+        );
+    }
+}
+
+fn flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let fields = parts::kubelet_of_flags(subject.host);
+    if fields.is_empty() {
+        return;
+    }
+    let names = listed(fields.keys().map(String::as_str), 8);
+    let place = subject
+        .host
+        .kubelet
+        .flags
+        .last()
+        .map_or("/etc/default/kubelet", |flag| flag.file.as_str());
+    found.add_lines(
+        place,
+        format!("flags of the kubelet set {names}"),
+        "in the NodeConfig; addresses and names of the machine are another machine's there",
+        ("kubelet", serde_json::Value::Object(fields)),
+    );
+}
+
+fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    for flag in parts::unknown_flags(subject.host) {
+        found.add(
+            &flag.file,
+            format!("the kubelet has --{}={}", flag.name, flag.value),
+            format!(
+                "if KubeletConfiguration has the field: `kubelet.extraConfig.{}`",
+                field_of(&flag.name)
+            ),
+        );
+    }
+}
+
+/// Name of the field that a flag is called after: `max-open-files`, `maxOpenFiles`.
+fn field_of(flag: &str) -> String {
+    let mut words = flag.split('-');
+    let mut field = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        field.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+        field.push_str(letters.as_str());
+    }
+    field
+}
+
+fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let kubelet = &subject.host.kubelet;
+    let fields = parts::kubelet_of_config(subject.host);
+    if !fields.is_empty() {
+        let names = listed(fields.keys().map(String::as_str), 8);
+        found.add_lines(
+            kubelet.config_file.as_deref().unwrap_or("/var/lib/kubelet/config.yaml"),
+            format!("the kubelet's configuration has {names}"),
+            "nothing is to be done if the cluster's `kubelet-config` has them; else in the NodeConfig",
+            ("kubelet", serde_json::Value::Object(fields)),
+        );
+    }
+    for (file, fields) in kubelet
+        .config_parts
+        .iter()
+        .filter(|(file, _)| !file.ends_with("/instance-config.yaml"))
+    {
+        found.add(
+            file,
+            format!(
+                "the file changes {} of the kubelet",
+                listed(fields.iter().map(String::as_str), 8)
+            ),
+            "in the NodeConfig: `kubelet`, or `kubelet.extraConfig` for other fields",
+        );
+    }
+}
+
+fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let labels = parts::labels(subject.host);
+    if let Some(flag) = subject.host.kubelet.flag("node-labels").filter(|_| !labels.is_empty()) {
+        let lines = serde_json::to_value(&labels).unwrap_or_default();
+        let names = listed(labels.keys().map(String::as_str), 6);
+        found.add_lines(
+            &flag.file,
+            format!("the kubelet registers with the labels {names}"),
+            "in the NodeConfig",
+            ("labels", lines),
+        );
+    }
+    let taints = parts::taints(subject.host);
+    if let Some(flag) = subject
+        .host
+        .kubelet
+        .flag("register-with-taints")
+        .filter(|_| !taints.is_empty())
+    {
+        let lines = serde_json::to_value(&taints).unwrap_or_default();
+        let names = listed(taints.iter().map(|taint| taint.key.as_str()), 6);
+        found.add_lines(
+            &flag.file,
+            format!("the kubelet registers with the taints {names}"),
+            "in the NodeConfig",
+            ("taints", lines),
+        );
+    }
+}
+
+fn credential_provider(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let kubelet = &subject.host.kubelet;
+    let flag = kubelet.flag("image-credential-provider-config");
+    for provider in &kubelet.credential_providers {
+        let program = format!("/usr/libexec/credential-providers/{}", provider.name);
+        let place = flag.map_or("/var/lib/kubelet", |flag| flag.value.as_str());
+        let images = listed(provider.match_images.iter().map(String::as_str), 4);
+        let message = format!("the kubelet asks {} for credentials of {images}", provider.name);
+        if subject.node.has_program(&program) {
+            let lines = serde_json::json!({ "credentialProviders": [{
+                "name": provider.name,
+                "matchImages": provider.match_images,
+                "defaultCacheDuration": provider.default_cache_duration.as_deref().unwrap_or("12h"),
+            }] });
+            found.add_lines(
+                place,
+                message,
+                "in the NodeConfig, with its arguments",
+                ("kubelet", lines),
+            );
+        } else {
+            found.add(
+                place,
+                message,
+                format!("build an image with a package that has {program}, or give pods `imagePullSecrets`"),
+            );
+        }
+    }
+}
+
+fn flex_volume(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let drivers = &subject.host.kubelet.flex_volumes;
+    if !drivers.is_empty() {
+        found.add(
+            "/usr/libexec/kubernetes/kubelet-plugins/volume/exec",
+            format!(
+                "the host has drivers of FlexVolume: {}",
+                listed(drivers.iter().map(String::as_str), 6)
+            ),
+            "use the CSI driver of the same storage",
+        );
+    }
+}
+
+fn cni(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    for network in &subject.host.cni.networks {
+        let first = network.plugins.first().map(String::as_str).unwrap_or_default();
+        let is_of_runtime = ["crio", "podman", "containerd", "nerdctl"]
+            .iter()
+            .any(|name| network.file.contains(name));
+        if BY_HAND.contains(&first) && !is_of_runtime && network.name.as_deref() != Some("cbr0") {
+            found.add(
+                &network.file,
+                format!(
+                    "the network {} is of the plug-in {first}",
+                    network.name.as_deref().unwrap_or("without a name")
+                ),
+                "have an add-on write it (Multus for further networks), or a DaemonSet",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_are_called_like_fields() {
+        assert_eq!(field_of("max-open-files"), "maxOpenFiles");
+        assert_eq!(field_of("v"), "v");
+    }
+}

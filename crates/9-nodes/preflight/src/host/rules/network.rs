@@ -1,0 +1,191 @@
+//! Rules about the network, names, proxies and time.
+
+use super::super::{HostFound, HostRule, HostSubject, listed, parts};
+use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
+
+pub(super) const RULES: [HostRule; 7] = [
+    HostRule {
+        id: "host-network",
+        title: "The network's settings have to be in the NodeConfig",
+        verdict: RunsOtherwise,
+        reason: "Without them, every Ethernet interface of a node asks DHCP. Hardware is named by its address in the lines: another machine has another one.",
+        check: network,
+    },
+    HostRule {
+        id: "host-network-other",
+        title: "A NodeConfig cannot express a part of the network",
+        verdict: WillNotRun,
+        reason: "Bridges, tunnels, wireless networks and routing by policy are not part of a NodeConfig. What needs them may not be reached.",
+        check: network_other,
+    },
+    HostRule {
+        id: "host-names",
+        title: "A node knows no names by /etc/hosts",
+        verdict: RunsOtherwise,
+        reason: "A node's /etc/hosts is the image's. Image pulls and the kubelet ask name servers; pods have `hostAliases`.",
+        check: names,
+    },
+    HostRule {
+        id: "host-proxy",
+        title: "The proxy has to be in the NodeConfig",
+        verdict: WillNotRun,
+        reason: "Without it, image pulls do not leave a network that has only a proxy. Names and passwords are left out of inventories.",
+        check: proxy,
+    },
+    HostRule {
+        id: "host-time-servers",
+        title: "The time servers have to be in the NodeConfig",
+        verdict: RunsOtherwise,
+        reason: "Without them, a node asks those of DHCP and a public pool. In a network that reaches neither, its clock drifts.",
+        check: time_servers,
+    },
+    HostRule {
+        id: "host-time-zone",
+        title: "A node's time zone is UTC",
+        verdict: Note,
+        reason: "Times in logs are UTC, and so are those of CronJobs without `timeZone`.",
+        check: time_zone,
+    },
+    HostRule {
+        id: "host-filter",
+        title: "A node sets up no packet filter",
+        verdict: RunsOtherwise,
+        reason: "What ufw, nftables, iptables or firewalld kept away reaches a node. It listens on few ports: those of the kubelet, and what pods open on it.",
+        check: filter,
+    },
+];
+
+fn network(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let Some(network) = parts::network(subject.host) else {
+        return;
+    };
+    let host = &subject.host.network;
+    let place = host.files.first().or(host.resolver.file.as_ref());
+    let what = [
+        (!network.interfaces.is_empty()).then_some("interfaces"),
+        (!network.bonds.is_empty()).then_some("bonds"),
+        (!network.vlans.is_empty()).then_some("VLANs"),
+        network.dns.is_some().then_some("name servers"),
+    ];
+    let what: Vec<&str> = what.into_iter().flatten().collect();
+    found.add_lines(
+        place.map_or("/etc/resolv.conf", String::as_str),
+        format!("the host has settings of {}", what.join(", ")),
+        "in the NodeConfig",
+        ("network", serde_json::to_value(&network).unwrap_or_default()),
+    );
+}
+
+fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let host = &subject.host.network;
+    let place = host.files.first().map_or("/etc/netplan", String::as_str);
+    if !host.others.is_empty() {
+        found.add(
+            place,
+            format!("files configure {}", listed(host.others.iter().map(String::as_str), 6)),
+            "do without, or have a network add-on make them",
+        );
+    }
+    let tables = host
+        .interfaces
+        .iter()
+        .filter(|interface| interface.routes.iter().any(|route| route.table.is_some()));
+    for interface in tables {
+        found.add(
+            place,
+            format!("{} has routes in further tables", interface.name),
+            "use metrics, if they do; a NodeConfig has no tables",
+        );
+    }
+    for bond in host.bonds.iter().filter(|bond| !bond.others.is_empty()) {
+        found.add(
+            place,
+            format!(
+                "the bond {} has {}",
+                bond.name,
+                listed(bond.others.iter().map(String::as_str), 6)
+            ),
+            "a NodeConfig has mode, rate of LACP and hash policy; the kernel's defaults count for the others",
+        );
+    }
+    if let Some(file) = host.files.iter().find(|file| file.ends_with(".nmconnection")) {
+        found.add(
+            file,
+            "NetworkManager has connections, which are not read",
+            "write them into `network` by hand",
+        );
+    }
+}
+
+fn names(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let hosts = &subject.host.network.hosts;
+    if !hosts.is_empty() {
+        let names = hosts.iter().flat_map(|host| &host.names).map(String::as_str);
+        found.add(
+            "/etc/hosts",
+            format!("the host knows {}", listed(names, 8)),
+            "add the names to a name server that `network.dns.servers` lists",
+        );
+    }
+}
+
+fn proxy(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let Some(proxy) = parts::proxy(subject.host) else {
+        return;
+    };
+    let last = parts::proxies(subject.host)
+        .filter(|proxy| proxy.variable != "no_proxy")
+        .last();
+    let help = match parts::proxies(subject.host).any(|proxy| proxy.has_credentials) {
+        true => "in the NodeConfig, with the name and the password, which are not in the inventory",
+        false => "in the NodeConfig",
+    };
+    found.add_lines(
+        last.map_or("/etc/environment", |proxy| proxy.file.as_str()),
+        format!(
+            "the host uses the proxy {}",
+            last.map_or("", |proxy| proxy.value.as_str())
+        ),
+        help,
+        ("proxy", serde_json::to_value(&proxy).unwrap_or_default()),
+    );
+}
+
+fn time_servers(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let Some(time) = parts::time(subject.host) else { return };
+    found.add_lines(
+        subject
+            .host
+            .time
+            .files
+            .first()
+            .map_or("/etc/systemd/timesyncd.conf", String::as_str),
+        format!(
+            "the host asks the time of {}",
+            listed(time.servers.iter().map(String::as_str), 4)
+        ),
+        "in the NodeConfig",
+        ("time", serde_json::to_value(&time).unwrap_or_default()),
+    );
+}
+
+fn time_zone(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let utc = ["UTC", "Etc/UTC", "Etc/UCT", "Universal", "Zulu"];
+    if let Some(zone) = subject.host.time.zone.as_deref().filter(|zone| !utc.contains(zone)) {
+        found.add(
+            "/etc/localtime",
+            format!("the host's time zone is {zone}"),
+            "give CronJobs `timeZone`, and pods the variable TZ where it matters",
+        );
+    }
+}
+
+fn filter(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    for filter in &subject.host.filters {
+        found.add(
+            &filter.file,
+            format!("{} has {} rules", filter.tool, filter.rules),
+            "filter in front of the node, or by host policies of a network add-on (Calico, Cilium)",
+        );
+    }
+}

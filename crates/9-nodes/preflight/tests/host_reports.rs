@@ -1,0 +1,153 @@
+//! Reports about whole hosts, NodeConfigs made from them, and the page of the rules.
+
+#![cfg(test)]
+
+#[path = "../../inventory/tests/tree/mod.rs"]
+mod tree;
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use basalt_inventory::HostInventory;
+use basalt_node_config::{Clock, check};
+use basalt_preflight::{
+    ExaminedHost, NodeFacts, PreflightDocument, WorkloadVerdict, examine_host, host_rules, node_config_of, sarif, text,
+};
+
+/// Root of the checkout.
+fn root() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+/// Facts of the image `node`.
+fn node() -> NodeFacts {
+    serde_json::from_str(include_str!("node-facts.json")).expect("facts")
+}
+
+fn host(name: &str) -> HostInventory {
+    let path = root().join(format!("crates/9-nodes/inventory/tests/hosts/{name}.txt"));
+    let text = fs_err::read_to_string(path).expect("a host");
+    basalt_inventory::read(tree::unpacked(&text).path())
+}
+
+fn report(host: &HostInventory) -> PreflightDocument {
+    let node = node();
+    let findings = examine_host(host, &node);
+    let examined = ExaminedHost {
+        inventory: host,
+        findings: &findings,
+    };
+    PreflightDocument::of_hosts(&[examined], &node)
+}
+
+/// Text of the report, then the NodeConfig, which `basalt check` accepts.
+fn golden(host: &HostInventory) -> String {
+    let report = text(&report(host)).replace(&node().kernel.release, "6.12");
+    let config = node_config_of(host, &node()).expect("a NodeConfig");
+    if let Err(problems) = check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())) {
+        panic!("{}\n{}", problems.brief(), config.text);
+    }
+    format!("{report}---\n{}", config.text)
+}
+
+#[test]
+fn ubuntu_with_kubeadm() {
+    insta::assert_snapshot!(golden(&host("ubuntu-kubeadm")));
+}
+
+#[test]
+fn debian_with_ifupdown() {
+    insta::assert_snapshot!(golden(&host("debian")));
+}
+
+#[test]
+fn gpus_behind_a_proxy() {
+    insta::assert_snapshot!(golden(&host("gpu-proxy")));
+}
+
+#[test]
+fn an_empty_host() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = basalt_inventory::read(folder.path());
+    assert_eq!(report(&host).worst(), None);
+    insta::assert_snapshot!(golden(&host));
+}
+
+#[test]
+fn what_was_not_looked_at_is_told() {
+    let mut host = HostInventory::default();
+    host.unobserved.push(basalt_inventory::Unobserved {
+        path: "/etc/kubernetes/kubelet.conf".to_owned(),
+        reason: basalt_inventory::UnobservedReason::NeedsRoot,
+    });
+    let report = report(&host);
+    assert!(!report.is_complete());
+    assert!(text(&report).contains("/etc/kubernetes/kubelet.conf: only root may read it"));
+    let log = sarif(&report);
+    assert_eq!(log["runs"][0]["invocations"][0]["executionSuccessful"], false);
+}
+
+#[test]
+fn reports_have_all_formats() {
+    let report = report(&host("gpu-proxy"));
+    assert_eq!(report.worst(), Some(WorkloadVerdict::WillNotRun));
+    let json = serde_json::to_string(&report).expect("JSON");
+    assert_eq!(serde_json::from_str::<PreflightDocument>(&json).expect("read"), report);
+    let log = sarif(&report);
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().expect("a list");
+    assert!(rules.iter().any(|rule| rule["id"] == "host-gpu"));
+    let results = log["runs"][0]["results"].as_array().expect("a list");
+    assert!(!results.is_empty() && results.iter().all(|result| result["ruleIndex"].is_u64()));
+}
+
+/// A NodeConfig is made of whatever an inventory says; what is refused is left out.
+#[test]
+fn contradictions_are_left_out() {
+    let mut host = host("ubuntu-kubeadm");
+    host.system.hostname = "Not A Name".to_owned();
+    host.kubelet.flags.clear();
+    for interface in &mut host.network.interfaces {
+        interface.addresses.push("no address".to_owned());
+    }
+    let config = node_config_of(&host, &node()).expect("a NodeConfig");
+    let left_out: Vec<_> = config.left_out.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(left_out, ["hostname", "network"]);
+    check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
+}
+
+const PAGE: &str = "docs/preflight/node.md";
+const BEGIN: &str = "<!-- rules: begin, generated: run the tests of basalt-preflight with UPDATE_DOCS=1 -->\n";
+const END: &str = "<!-- rules: end -->\n";
+
+#[test]
+fn the_page_has_the_rules() {
+    let path = root().join(PAGE);
+    let published = fs_err::read_to_string(&path).expect("the page");
+    let (before, rest) = published.split_once(BEGIN).expect("the mark before the rules");
+    let (_, after) = rest.split_once(END).expect("the mark after the rules");
+    let wanted = format!("{before}{BEGIN}{}{END}{after}", rules());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs_err::write(&path, &wanted).expect("written");
+        return;
+    }
+    assert!(
+        published == wanted,
+        "{PAGE} is out of date: run the tests of basalt-preflight with UPDATE_DOCS=1"
+    );
+}
+
+/// Rules in Markdown.
+fn rules() -> String {
+    let mut text = String::from("\n| rule | finds | verdict |\n| --- | --- | --- |\n");
+    for rule in host_rules() {
+        let _ = writeln!(text, "| [`{0}`](#{0}) | {1} | {2} |", rule.id, rule.title, rule.verdict);
+    }
+    for rule in host_rules() {
+        let _ = write!(
+            text,
+            "\n### `{}`\n\n**{}** ({}). {}\n",
+            rule.id, rule.title, rule.verdict, rule.reason
+        );
+    }
+    text + "\n"
+}
