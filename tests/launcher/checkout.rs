@@ -179,9 +179,25 @@ pub fn ci_script_runs_the_tests(machine: &Machine) -> Result<(), Failed> {
             "arguments: test\n",
             &format!("folder: {checkout}\n"),
             &format!("cache: {checkout}/../shared/cache?mode=read\n"),
+            // Without a store, cargo's files stay in the checkout.
+            "build folder: \n",
         ],
     )?;
-    has_all(&machine.calls()?, &["apt-get update -q\n"])
+    has_all(&machine.calls()?, &["apt-get update -q\n"])?;
+
+    // What was compiled stays for the next checkout, until a crate changes.
+    let kept = machine.file("home/.cache/basalt/cargo/kept", "")?;
+    let folder = format!("build folder: {}/home/.cache/basalt/cargo\n", machine.root);
+    let mut is_kept = Vec::new();
+    for lock in ["", "", "checksum = \"1\"\n"] {
+        machine.file("a checkout/Cargo.lock", lock)?;
+        let script = machine.checkout.join(".ci/run");
+        let ran = machine.call().script(script).run(&[])?.ended_with(0)?;
+        has_all(&ran.stdout, &[folder.as_str()])?;
+        is_kept.push(kept.exists());
+        machine.file("home/.cache/basalt/cargo/kept", "")?;
+    }
+    ensure(is_kept == [false, true, false], || format!("{is_kept:?}"))
 }
 
 /// Line ends of a clone, where git is set up to convert them.

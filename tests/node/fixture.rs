@@ -122,7 +122,7 @@ impl Fixture {
 
     /// A cluster with so many nodes; one of another size is ended first. The report is there when it was started now.
     pub fn up(&self, nodes: u8) -> Result<Option<serde_json::Value>, Failed> {
-        if *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) == nodes {
+        if self.count() == nodes {
             return Ok(None);
         }
         self.up_with(nodes, &[]).map(Some)
@@ -142,9 +142,43 @@ impl Fixture {
         Ok(serde_json::from_str(&ran.stdout)?)
     }
 
+    /// A cluster with a second node that was added to it, and a pod of `web` on each.
+    pub fn two_nodes(&self) -> Result<(), Failed> {
+        if self.count() != 2 {
+            self.up(1)?;
+            self.add_node()?;
+        }
+        // `up` makes as many as it starts nodes.
+        self.kubectl(&["scale", "deployment/web", "--replicas=2"])?;
+        self.kubectl(&["rollout", "status", "deployment/web", "--timeout=110s"])
+            .map(drop)
+    }
+
+    /// Adds node-2 to a cluster with one node.
+    pub fn add_node(&self) -> Result<Ran, Failed> {
+        let ran = self.cli.run(&["node", "add"], TIMEOUT)?.ended_with(0)?;
+        self.counted(2);
+        Ok(ran)
+    }
+
+    /// Removes node-2.
+    pub fn remove_node(&self) -> Result<(), Failed> {
+        self.cli.run(&["node", "remove", "node-2"], TIMEOUT)?.ended_with(0)?;
+        self.counted(1);
+        Ok(())
+    }
+
+    fn count(&self) -> u8 {
+        *self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counted(&self, nodes: u8) {
+        *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = nodes;
+    }
+
     /// Ends the cluster.
     pub fn down(&self) -> Result<Ran, Failed> {
-        *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = 0;
+        self.counted(0);
         self.cli.run(&["down"], TIMEOUT)?.ended_with(0)
     }
 

@@ -43,12 +43,8 @@ const TESTS: &[TestCase<Fixture>] = &[
         boots::a_wrong_config_is_told_on_the_console,
     ),
     (
-        "a_copy_of_the_disk_beside_changes_nothing",
-        recovery::a_copy_of_the_disk_beside_changes_nothing,
-    ),
-    (
-        "a_label_on_another_disk_is_no_config_disk",
-        recovery::a_label_on_another_disk_is_no_config_disk,
+        "disks_beside_its_own_change_nothing",
+        recovery::disks_beside_its_own_change_nothing,
     ),
     (
         "a_damaged_state_is_repaired_and_a_lost_one_made_anew",
@@ -97,13 +93,8 @@ const TESTS: &[TestCase<Fixture>] = &[
     ),
     ("the_kubeconfig_is_merged", images::the_kubeconfig_is_merged),
     (
-        "nodes_are_added_rebooted_cut_off_and_removed",
-        images::nodes_are_added_rebooted_cut_off_and_removed,
-    ),
-    ("down_leaves_nothing", cluster::down_leaves_nothing),
-    (
-        "up_takes_a_node_config_and_images",
-        images::up_takes_a_node_config_and_images,
+        "an_added_node_comes_back_after_a_power_cut",
+        images::an_added_node_comes_back_after_a_power_cut,
     ),
     (
         "the_api_server_reaches_pods_of_every_node",
@@ -112,6 +103,12 @@ const TESTS: &[TestCase<Fixture>] = &[
     (
         "pods_of_two_nodes_reach_each_other",
         cluster::pods_of_two_nodes_reach_each_other,
+    ),
+    ("a_node_is_removed", images::a_node_is_removed),
+    ("down_leaves_nothing", cluster::down_leaves_nothing),
+    (
+        "up_takes_a_node_config_and_images",
+        images::up_takes_a_node_config_and_images,
     ),
 ];
 

@@ -65,31 +65,17 @@ fn boot_until(fixture: &Fixture, machine: &Machine, texts: &[&str]) -> Result<St
     Ok(console_text(console.log()))
 }
 
-pub fn a_copy_of_the_disk_beside_changes_nothing(fixture: &Fixture) -> Result<(), Failed> {
-    let mut machine = machine(fixture, "copy", Disk::overlay(&fixture.disk, SIZE));
-    machine.disks.push(Disk::overlay(&fixture.disk, SIZE));
-    machine
-        .credentials
-        .push(SystemdCredential::new("basalt.node", config("https://192.0.2.1:6443")));
-    boot_until(fixture, &machine, &[MOUNTED])?;
-    let size = |index| fs_err::metadata(machine.files().overlay(index)).map(|file| file.len());
-    let (own, copy) = (size(0)?, size(1)?);
-    // A state partition was made on the node's own disk, of which some is written when the power is cut; an overlay
-    // that nobody wrote to has its tables only.
-    ensure(own > 2 << 20 && copy < 1 << 20, || {
-        format!("{own} bytes were written to the node's disk, {copy} to its copy")
-    })
-}
-
-pub fn a_label_on_another_disk_is_no_config_disk(fixture: &Fixture) -> Result<(), Failed> {
+pub fn disks_beside_its_own_change_nothing(fixture: &Fixture) -> Result<(), Failed> {
     let mut machine = machine(fixture, "tenant", Disk::overlay(&fixture.disk, SIZE));
+    // A copy of the node's disk, as a snapshot that was attached to look into it.
+    machine.disks.push(Disk::overlay(&fixture.disk, SIZE));
+    // A volume whose file system has the label of a config disk; before the config disk by name.
     fs_err::create_dir_all(fixture.folder().join("tenant"))?;
     let path = fixture.folder().join("tenant/volume.raw");
     fs_err::write(
         &path,
         ConfigDiskImage::with_node_config(config("https://192.0.2.66:6443")).image()?,
     )?;
-    // Before the config disk by name.
     machine.disks.push(Disk {
         source: DiskSource::File {
             path,
@@ -102,7 +88,15 @@ pub fn a_label_on_another_disk_is_no_config_disk(fixture: &Fixture) -> Result<()
     machine.config_disk = Some(ConfigDiskImage::with_node_config(config("https://192.0.2.1:6443")));
     let log = boot_until(fixture, &machine, &["recovery joins https://"])?;
     ensure(log.contains("joins https://192.0.2.1:6443"), || log.clone())?;
-    ensure(!log.contains("192.0.2.66"), || log.clone())
+    ensure(!log.contains("192.0.2.66"), || log.clone())?;
+    ensure(log.contains(MOUNTED), || log.clone())?;
+    let size = |index| fs_err::metadata(machine.files().overlay(index)).map(|file| file.len());
+    let (own, copy) = (size(0)?, size(1)?);
+    // A state partition was made on the node's own disk, of which some is written when the power is cut; an overlay
+    // that nobody wrote to has its tables only.
+    ensure(own > 2 << 20 && copy < 1 << 20, || {
+        format!("{own} bytes were written to the node's disk, {copy} to its copy")
+    })
 }
 
 /// Offset and size in bytes of the state partition of a raw disk.

@@ -325,7 +325,7 @@ fn what_a_node_file_cannot_say_is_refused_at_its_line() {
         ("cluster: { endpoint: hunter22 }", "`cluster` is not taken from"),
         ("kubelet: { maxPods: 50 }", "`kubelet` is not taken from"),
         ("caCertificates: hunter22", "`caCertificates` is not taken from"),
-        ("networks: {}", "networks"),
+        ("networks: {}", "unknown key"),
         ("registries: [{ host: a, auth: hunter22 }]", "registries"),
     ] {
         let text = with_node_file(&[part]);
