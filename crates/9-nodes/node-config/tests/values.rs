@@ -511,7 +511,8 @@ fn endpoints_that_nobody_reaches() {
 fn what_is_of_others_or_of_nobody() {
     accepted(&[
         "labels: { failure-domain.beta.kubernetes.io/zone: a, beta.kubernetes.io/instance-type: m5 }",
-        "network: { interfaces: [{ name: eth0, addresses: [10.87.0.2/24], gateway: 10.87.0.1, mtu: 1000 }] }",
+        "network: { interfaces: [{ name: eth0, addresses: [10.87.0.2/24], gateway: 10.87.0.1, mtu: 1000 }], \
+         dns: { servers: [10.87.0.1] } }",
     ]);
     refused(&[
         (
