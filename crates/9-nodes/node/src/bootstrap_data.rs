@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use basalt_document::Document;
-use basalt_document::problem::Problems;
+use basalt_document::problem::{Problem, Problems};
 use basalt_join::cloud_config::{self, InstanceData, SENTINEL, SENTINEL_CONTENT};
 use basalt_join::conversion::{self, ConversionError};
 use basalt_join::origins::Origins;
@@ -54,6 +54,15 @@ impl std::fmt::Debug for Bootstrap {
 }
 
 impl Bootstrap {
+    /// The warnings for `basalt-node status`: a line for each, without its help.
+    pub fn warning_lines(&self) -> impl Iterator<Item = String> {
+        let name = self.warnings.name();
+        self.warnings.shown().map(move |warning| {
+            let Problem { line, message, .. } = warning;
+            format!("line {line} of {name}: {message}")
+        })
+    }
+
     /// Findings of the check of the NodeConfig, told at the lines of the bootstrap data that its settings come from; then those
     /// about settings that come from elsewhere. None is without a finding.
     pub fn told(&self, problems: &Problems) -> Vec<Problems> {
@@ -275,6 +284,18 @@ mod tests {
         // Without metadata, the machine has the name that it gives itself.
         let bootstrap = read_worker(WORKER, "").unwrap();
         assert!(bootstrap.config.contains("\"hostname\": \"basalt-1\""));
+    }
+
+    #[test]
+    fn warnings_are_lines_for_the_status() {
+        let bootstrap = read_worker(WORKER, "").unwrap();
+        let mut lines = WORKER.lines();
+        let line = lines.position(|line| line.starts_with("users:")).unwrap() + 1;
+        let told: Vec<_> = bootstrap.warning_lines().collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let begin = format!("line {line} of user-data: `users` has no effect");
+        let next = format!("line {} of user-data: `users` has no effect", line + 1);
+        assert!(told[0].starts_with(&begin) || told[0].starts_with(&next), "{told:?}");
     }
 
     #[test]

@@ -327,6 +327,8 @@ fn apply_found(root: &Path, found: Found) -> Result<(), Failure> {
     for warning in &not_done {
         eprintln!("{warning}");
     }
+    // These are on the console already, with the lines around each.
+    not_done.extend(bootstrap.iter().flat_map(Bootstrap::warning_lines));
     let applied = Applied {
         origin,
         hostname: plan.hostname.clone(),

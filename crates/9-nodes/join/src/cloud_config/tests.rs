@@ -447,6 +447,21 @@ fn two_join_configurations_in_one_file_are_refused_at_the_second() {
 }
 
 #[test]
+fn other_documents_beside_a_join_configuration_have_no_effect_with_a_warning() {
+    let to = PLAIN.find("-   path: /run/cluster-api/placeholder").unwrap();
+    let (before, after) = PLAIN.split_at(to);
+    let kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\n      kind: KubeletConfiguration\n      maxPods: 50";
+    let text = format!("{}\n      ---\n      {kubelet}\n{after}", before.trim_end());
+    must_tell(
+        &text,
+        "kind: KubeletConfiguration",
+        "warning",
+        "`KubeletConfiguration` beside a JoinConfiguration has no effect",
+    );
+    assert_eq!(data(&text).0.request, data(PLAIN).0.request);
+}
+
+#[test]
 fn names_of_others_are_not_the_machines_own() {
     let with = |command: &str| WORKER.replace("swapoff -a", command);
     for own in [
