@@ -16,8 +16,8 @@ use miette::Diagnostic;
 use serde_json::Value;
 
 use crate::apply::{self, ApplyError, below};
-use crate::paths;
 use crate::plan::PlannedFile;
+use crate::{bootstrap_files, paths};
 
 /// Bootstrap data that cannot be followed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -206,22 +206,8 @@ fn metadata_values(metadata: &str) -> BTreeMap<String, String> {
 /// # Errors
 /// When they cannot be written.
 pub fn prepare(root: &Path, files: &[PlannedFile]) -> Result<(), ApplyError> {
-    let content = serde_json::to_string(files).unwrap_or_default();
-    apply::write(root, &PlannedFile::secret(paths::BOOTSTRAP_FILES, content))?;
+    bootstrap_files::prepare(root, files)?;
     apply::write(root, &PlannedFile::public(paths::CLUSTER_API, ""))
-}
-
-/// Writes the files below `/etc/kubernetes`, and returns their paths.
-///
-/// # Errors
-/// When one cannot be written.
-pub fn write_files(root: &Path) -> Result<Vec<String>, ApplyError> {
-    let text = fs_err::read(below(root, paths::BOOTSTRAP_FILES)).unwrap_or_default();
-    let files: Vec<PlannedFile> = serde_json::from_slice(&text).unwrap_or_default();
-    for file in &files {
-        apply::write(root, file)?;
-    }
-    Ok(files.into_iter().map(|file| file.path).collect())
 }
 
 /// Leaves the sentinel file by which infrastructure providers know that the machine has joined, once it has.
@@ -354,10 +340,10 @@ mod tests {
         let root = root.path();
         report_success(root, || true).unwrap();
         assert!(!below(root, SENTINEL).exists(), "nobody expects it");
-        assert!(write_files(root).unwrap().is_empty());
+        assert!(bootstrap_files::settle(root).unwrap().is_empty());
         let file = PlannedFile::secret("/etc/kubernetes/azure.json", "{}");
         prepare(root, &[file]).unwrap();
-        assert_eq!(write_files(root).unwrap(), ["/etc/kubernetes/azure.json"]);
+        assert_eq!(bootstrap_files::settle(root).unwrap().len(), 1);
         assert_eq!(
             fs_err::read_to_string(below(root, "/etc/kubernetes/azure.json")).unwrap(),
             "{}"

@@ -30,7 +30,8 @@ use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
 use basalt_node::{
-    boot, capacity, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan, read_ahead,
+    boot, bootstrap_files, capacity, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan,
+    read_ahead,
 };
 use basalt_node_config::name::HostName;
 use basalt_node_config::{Clock, LARGEST, NodeConfig};
@@ -440,8 +441,8 @@ fn join_cluster() -> Result<(), Failure> {
         Ok(told) => told.iter().for_each(|line| eprintln!("{line}")),
         Err(error) => report(&error),
     }
-    for path in bootstrap_data::write_files(root)? {
-        println!("{path} is from the bootstrap data");
+    for line in bootstrap_files::settle(root)? {
+        println!("{line}");
     }
     // What the kubelet cannot start with goes; what cannot be taken away does not keep it from being tried.
     match join::settle_identity(root, &applied) {
