@@ -74,9 +74,6 @@ const PATIENCE_IN_CLOUDS: Duration = Duration::from_secs(2);
 /// Deadline for a network card, where the machine's identity has to follow from one.
 const PATIENCE_FOR_CARDS: Duration = Duration::from_secs(10);
 
-/// Deadline for an address; the kubelet starts without one after that.
-const PATIENCE_FOR_ADDRESS: Duration = Duration::from_secs(120);
-
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum Failure {
     #[error(transparent)]
@@ -455,7 +452,7 @@ fn join_cluster() -> Result<(), Failure> {
     for warning in host_paths::provide(root) {
         eprintln!("{warning}");
     }
-    let addresses = address::wait(&applied.wanted, PATIENCE_FOR_ADDRESS);
+    let addresses = address::wait(&applied.wanted, join::PATIENCE_FOR_ADDRESS);
     follow::refresh(root)?;
     if addresses.is_empty() {
         eprintln!("the network has not given this machine an address: the kubelet starts without one");
