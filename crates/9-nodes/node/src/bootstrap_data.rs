@@ -323,7 +323,7 @@ mod tests {
             ("{\"ignition\":{}}", "Ignition"),
             (
                 "#cloud-config\nruncmd: [\"reboot\"]\n",
-                "user-data:2:10: error: this command of `…` is not known",
+                "user-data:2:10: error: this command of `reboot` is not known",
             ),
         ] {
             let error = read_worker(text, "").unwrap_err();
