@@ -247,6 +247,11 @@ fn the_runtime_is_reset_before_it_starts() {
     let capabilities = "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER";
     has(unit, capabilities);
     has("basalt-housekeeping.service", capabilities);
+    // The folder is as at a first boot.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/kubernetes-node");
+    let made = format!("d {} 0700 root root -", paths::CONTAINERD_STATE);
+    let conf = fs_err::read_to_string(folder.join("tmpfiles.conf")).unwrap();
+    assert!(conf.lines().any(|line| line == made), "{made}");
 }
 
 /// Words of all lines of a unit with this key.
