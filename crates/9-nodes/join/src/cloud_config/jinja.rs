@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_template_has_its_line_first() {
-        let told = |text: &str| misplaced_header(text).map(|(place, _)| text[place].to_owned());
+        let told = |text: &str| misplaced_header(text).map(|(place, _)| text.get(place).unwrap().to_owned());
         let header = Some(HEADER.to_owned());
         assert_eq!(told("#cloud-config\n## template: jinja\na: {{ b }}\n"), header);
         assert_eq!(

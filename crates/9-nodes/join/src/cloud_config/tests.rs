@@ -270,11 +270,12 @@ fn values_that_are_no_secrets_are_told_however_they_are_written() {
         .replace("'{{ ds.meta_data.local_hostname }}'", "Worker_1")
         .replace("token: abcdef.0123456789abcdef", "token: hunter22");
     let to = to + wrong.len() - PLAIN.len();
-    let block: String = wrong[from..to]
+    let lines = wrong.get(from..to).unwrap();
+    let block: String = lines
         .lines()
         .map(|line| format!("{}\n", line.strip_prefix("      ").unwrap()))
         .collect();
-    let encoded = wrong.replacen(&wrong[from..to], "", 1).replacen(
+    let encoded = wrong.replacen(lines, "", 1).replacen(
         "    content: |\n",
         &format!("    encoding: base64\n    content: {}\n", STANDARD.encode(block)),
         1,

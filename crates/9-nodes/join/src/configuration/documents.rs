@@ -160,10 +160,11 @@ mod tests {
         let text = "# none\n---\nkind: A\na: 1\n---\nx: 1\nkind: 'B'\n---\n\n# none\n...\n---\n{\"kind\": \"C\"}\n";
         for text in [text.to_owned(), text.replace('\n', "\r\n")] {
             let alone = only(&text, "A").unwrap();
+            let before = |at: usize| alone.text.get(..at).unwrap();
             let lines = alone
                 .others
                 .iter()
-                .map(|(place, kind)| (alone.text[..place.start].matches('\n').count() + 1, kind.as_deref()));
+                .map(|(place, kind)| (before(place.start).matches('\n').count() + 1, kind.as_deref()));
             assert_eq!(lines.collect::<Vec<_>>(), [(7, Some("B")), (13, None)]);
         }
         assert!(only("---\nkind: A\n---\n", "A").unwrap().others.is_empty());
