@@ -484,8 +484,8 @@ impl Reader<'_> {
             Ok(commands::Meaning::OwnHosts(names)) => self.data.own_hosts.push((place.clone(), names)),
             Ok(commands::Meaning::Done) => {}
             Err(finding) => {
-                let problem = self.document.at(place, finding);
-                self.findings.add(self.with_its_words(problem));
+                let problem = self.with_its_words(self.document.at(place, finding));
+                self.findings.add(problem);
             }
         }
     }
