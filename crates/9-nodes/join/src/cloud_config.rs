@@ -97,8 +97,8 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         return Err(problem_of_header(name, text, finding));
     }
     let (text, replaced) = match text.lines().next().map(str::trim_end) {
-        Some("## template: jinja") => jinja::render(text, instance),
-        _ => (text.to_owned(), Vec::new()),
+        Some(jinja::HEADER) => jinja::render(text, instance),
+        _ => (text.to_owned(), jinja::misplaced_header(text).into_iter().collect()),
     };
     let document = match Document::parse(name, &text) {
         Ok(document) => document,
@@ -132,7 +132,7 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
 fn header(text: &str) -> Result<(), Finding> {
     let mut lines = text.lines().map(str::trim_end);
     let first = lines.next().unwrap_or_default();
-    let first = if first == "## template: jinja" {
+    let first = if first == jinja::HEADER {
         lines.next().unwrap_or_default()
     } else {
         first
@@ -337,7 +337,8 @@ impl Reader<'_> {
         };
         match meaning {
             files::Meaning::Configuration(content) => self.configuration(place, &content),
-            files::Meaning::Hostname(name) => self.hostname(&place.key("content"), &name),
+            // The content is masked, and so would the name be.
+            files::Meaning::Hostname(name) => self.hostname(&place.key("path"), &name),
             files::Meaning::Sysctls { order, settings } => {
                 let place = place.key("path");
                 let entries = self.data.sysctl_files.entry(order).or_default();
@@ -437,9 +438,10 @@ impl Reader<'_> {
                 let indentation = line.trim_end().len() - own.trim_end().len();
                 let column = own.char_indices().nth(problem.column.saturating_sub(1));
                 let start = start + indentation + column.map_or(0, |(column, _)| column);
-                return self
+                let found = self
                     .document
                     .at_span(start..start + problem.span.len(), finding(problem.message.clone()));
+                return self.with_its_words(found);
             }
             start += line.len();
         }
@@ -448,6 +450,26 @@ impl Reader<'_> {
             place,
             finding(format!("{} (line {line} of the content)", problem.message)),
         )
+    }
+
+    /// The problem with the whole line marked, at the same line and column. Of a place that is masked, a report repeats no word:
+    /// here the words are known to be public, since what is secret in a file's content is masked in them already, and of a
+    /// command the program alone is named.
+    fn with_its_words(&self, problem: Problem) -> Problem {
+        const WIDEST: usize = 150;
+        let before = self.text.get(..problem.span.offset()).unwrap_or_default();
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = self
+            .text
+            .get(start..)
+            .unwrap_or_default()
+            .lines()
+            .next()
+            .unwrap_or_default();
+        Problem {
+            span: (start, line.floor_char_boundary(WIDEST)).into(),
+            ..problem
+        }
     }
 
     fn command(&mut self, place: &Path, command: &str) {
@@ -461,7 +483,10 @@ impl Reader<'_> {
             Ok(commands::Meaning::Sysctls(settings)) => self.data.sysctl_commands.extend(placed(settings, place)),
             Ok(commands::Meaning::OwnHosts(names)) => self.data.own_hosts.push((place.clone(), names)),
             Ok(commands::Meaning::Done) => {}
-            Err(finding) => self.findings.say(place, finding),
+            Err(finding) => {
+                let problem = self.with_its_words(self.document.at(place, finding));
+                self.findings.add(problem);
+            }
         }
     }
 

@@ -18,8 +18,8 @@ mod raw;
 const V1BETA4: &str = "kubeadm.k8s.io/v1beta4";
 const V1BETA3: &str = "kubeadm.k8s.io/v1beta3";
 
-/// Reads a file with a JoinConfiguration; `name` is what errors call it. Other documents in it are left alone, as
-/// kubeadm leaves them.
+/// Reads a file with a JoinConfiguration; `name` is what errors call it. Other documents in it have no effect, as for
+/// `kubeadm join`, which warns of each.
 ///
 /// # Errors
 /// With all that is wrong, each at its place.
@@ -34,13 +34,36 @@ pub fn read(name: &str, text: &str) -> Result<(JoinRequest, Problems), Problems>
 pub fn read_placed(name: &str, text: &str) -> Result<(JoinRequest, Origins, Problems), Problems> {
     let alone = documents::only(text, "JoinConfiguration")
         .map_err(|(span, finding)| problems_of(name, text, vec![problem_at(text, span, finding)]))?;
-    let document = Document::parse(name, &alone).map_err(|problems| redaction::without_secrets(&problems))?;
-    let (raw, found) = schema::decode_what_fits::<raw::JoinConfiguration>(&document);
+    let document = Document::parse(name, &alone.text).map_err(|problems| redaction::without_secrets(&problems))?;
+    let (raw, mut found) = schema::decode_what_fits::<raw::JoinConfiguration>(&document);
+    let others = alone.others.into_iter();
+    found.extend(others.map(|(place, kind)| document.at_span(place, ignored(kind.as_deref()))));
     let mut findings = Findings::new(&document, found);
     let request = raw.and_then(|raw| request(&mut findings, &raw));
     let origins = findings.take_origins();
     let (request, warnings) = findings.conclude(request)?;
     Ok((request, origins, warnings))
+}
+
+/// Warning of a document beside the JoinConfiguration, by its kind.
+fn ignored(kind: Option<&str>) -> Finding {
+    let named = kind.map_or_else(
+        || "a document without a line `kind`".to_owned(),
+        |kind| format!("`{kind}`"),
+    );
+    let message = format!("{named} beside a JoinConfiguration has no effect: `kubeadm join` ignores it, too");
+    let help = match kind {
+        Some("KubeletConfiguration") => {
+            "kubelets have the cluster's ConfigMap `kubelet-config`; write what differs on this node into \
+             `nodeRegistration.kubeletExtraArgs`, or into the part `kubelet` of a NodeConfig"
+        }
+        Some("KubeProxyConfiguration") => "kube-proxy has the cluster's ConfigMap `kube-proxy`; remove it here",
+        Some("ClusterConfiguration" | "InitConfiguration") => {
+            "it is for `kubeadm init`, of which a node that joins finds all it needs in the cluster; remove it here"
+        }
+        _ => "remove it",
+    };
+    Finding::warning(message, "ignored").with_help(help)
 }
 
 fn request(findings: &mut Findings<'_>, raw: &raw::JoinConfiguration) -> Option<JoinRequest> {

@@ -154,8 +154,8 @@ pub fn reset_runtime(root: &Path) -> Result<(), ApplyError> {
             if_there(fs_err::remove_dir_all(&discarded))?;
             fs_err::rename(&state, &discarded)?;
         }
-        // As tmpfiles.d makes it: users of other user namespaces have to get through.
-        std::fs::DirBuilder::new().mode(0o711).create(&state)?;
+        // As tmpfiles.d and containerd itself make it.
+        std::fs::DirBuilder::new().mode(0o700).create(&state)?;
         if_there(fs_err::remove_file(below(root, paths::RESET_RUNTIME)))
     };
     reset().map_err(|source| ApplyError::Write {
@@ -174,6 +174,8 @@ fn if_there(removed: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     struct Machine(tempfile::TempDir);
@@ -249,5 +251,6 @@ mod tests {
         fs_err::write(state.join("meta.db"), "torn again").unwrap();
         reset_runtime(root).unwrap();
         assert_eq!(fs_err::read_to_string(discarded.join("meta.db")).unwrap(), "torn again");
+        assert_eq!(state.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use basalt_document::Document;
-use basalt_document::problem::Problems;
+use basalt_document::problem::{Problem, Problems};
 use basalt_join::cloud_config::{self, InstanceData, SENTINEL, SENTINEL_CONTENT};
 use basalt_join::conversion::{self, ConversionError};
 use basalt_join::origins::Origins;
@@ -16,8 +16,8 @@ use miette::Diagnostic;
 use serde_json::Value;
 
 use crate::apply::{self, ApplyError, below};
-use crate::paths;
 use crate::plan::PlannedFile;
+use crate::{bootstrap_files, paths};
 
 /// Bootstrap data that cannot be followed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -54,6 +54,15 @@ impl std::fmt::Debug for Bootstrap {
 }
 
 impl Bootstrap {
+    /// The warnings for `basalt-node status`: a line for each, without its help.
+    pub fn warning_lines(&self) -> impl Iterator<Item = String> {
+        let name = self.warnings.name();
+        self.warnings.shown().map(move |warning| {
+            let Problem { line, message, .. } = warning;
+            format!("line {line} of {name}: {message}")
+        })
+    }
+
     /// Findings of the check of the NodeConfig, told at the lines of the bootstrap data that its settings come from; then those
     /// about settings that come from elsewhere. None is without a finding.
     pub fn told(&self, problems: &Problems) -> Vec<Problems> {
@@ -197,22 +206,8 @@ fn metadata_values(metadata: &str) -> BTreeMap<String, String> {
 /// # Errors
 /// When they cannot be written.
 pub fn prepare(root: &Path, files: &[PlannedFile]) -> Result<(), ApplyError> {
-    let content = serde_json::to_string(files).unwrap_or_default();
-    apply::write(root, &PlannedFile::secret(paths::BOOTSTRAP_FILES, content))?;
+    bootstrap_files::prepare(root, files)?;
     apply::write(root, &PlannedFile::public(paths::CLUSTER_API, ""))
-}
-
-/// Writes the files below `/etc/kubernetes`, and returns their paths.
-///
-/// # Errors
-/// When one cannot be written.
-pub fn write_files(root: &Path) -> Result<Vec<String>, ApplyError> {
-    let text = fs_err::read(below(root, paths::BOOTSTRAP_FILES)).unwrap_or_default();
-    let files: Vec<PlannedFile> = serde_json::from_slice(&text).unwrap_or_default();
-    for file in &files {
-        apply::write(root, file)?;
-    }
-    Ok(files.into_iter().map(|file| file.path).collect())
 }
 
 /// Leaves the sentinel file by which infrastructure providers know that the machine has joined, once it has.
@@ -278,6 +273,18 @@ mod tests {
     }
 
     #[test]
+    fn warnings_are_lines_for_the_status() {
+        let bootstrap = read_worker(WORKER, "").unwrap();
+        let mut lines = WORKER.lines();
+        let line = lines.position(|line| line.starts_with("users:")).unwrap() + 1;
+        let told: Vec<_> = bootstrap.warning_lines().collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let begin = format!("line {line} of user-data: `users` has no effect");
+        let next = format!("line {} of user-data: `users` has no effect", line + 1);
+        assert!(told[0].starts_with(&begin) || told[0].starts_with(&next), "{told:?}");
+    }
+
+    #[test]
     fn a_discovery_file_is_read_and_not_written() {
         const DISCOVERY_FILE: &str = include_str!("../../join/tests/bootstrap-data/discovery-file.yaml");
         let bootstrap = read_worker(DISCOVERY_FILE, "local-hostname: worker-9\n").unwrap();
@@ -316,7 +323,7 @@ mod tests {
             ("{\"ignition\":{}}", "Ignition"),
             (
                 "#cloud-config\nruncmd: [\"reboot\"]\n",
-                "user-data:2:10: error: this command of `…` is not known",
+                "user-data:2:10: error: this command of `reboot` is not known",
             ),
         ] {
             let error = read_worker(text, "").unwrap_err();
@@ -333,10 +340,10 @@ mod tests {
         let root = root.path();
         report_success(root, || true).unwrap();
         assert!(!below(root, SENTINEL).exists(), "nobody expects it");
-        assert!(write_files(root).unwrap().is_empty());
+        assert!(bootstrap_files::settle(root).unwrap().is_empty());
         let file = PlannedFile::secret("/etc/kubernetes/azure.json", "{}");
         prepare(root, &[file]).unwrap();
-        assert_eq!(write_files(root).unwrap(), ["/etc/kubernetes/azure.json"]);
+        assert_eq!(bootstrap_files::settle(root).unwrap().len(), 1);
         assert_eq!(
             fs_err::read_to_string(below(root, "/etc/kubernetes/azure.json")).unwrap(),
             "{}"

@@ -1,10 +1,10 @@
-//! Plain HTTP: one request, one answer, one connection, all of it within a time.
+//! HTTP: one request, one answer, one connection, all of it within a time.
 //!
-//! For metadata services of clouds, which are spoken to without TLS, at an address on the machine's own link, and never through a
-//! proxy. Not through an HTTP client of others, which would be in every image.
+//! Plain for metadata services of clouds, which are spoken to without TLS, at an address on the machine's own link, and never through a
+//! proxy; API servers are asked over TLS ([`crate::https`]). Not through an HTTP client of others, which would be in every image.
 
 use std::fmt::Write as _;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ pub struct HttpAnswer {
 pub struct HttpLimits {
     /// Time-out of a connection to one address.
     pub connect: Duration,
-    /// Deadline of all the rest: a server that sends a byte now and then does not move it.
+    /// Deadline of all of it, from the first address on: a server that sends a byte now and then does not move it.
     pub answer: Duration,
     /// The most bytes of a body.
     pub largest: u64,
@@ -68,53 +68,103 @@ pub fn exchange(
     request: &HttpRequest<'_>,
     limits: &HttpLimits,
 ) -> Result<HttpAnswer, HttpError> {
-    let mut socket = connect(addresses, limits.connect)?;
-    let end = Instant::now() + limits.answer;
-    socket.set_write_timeout(Some(limits.answer))?;
-    socket.write_all(head(request).as_bytes())?;
-    socket.write_all(request.body.as_bytes())?;
-    let most = limits.largest.saturating_add(HEAD);
+    let mut stream = DeadlineStream::connect(addresses, limits)?;
+    let request = head(request) + request.body;
+    converse(&mut stream, request.as_bytes(), limits.largest)
+}
+
+/// Sends a whole request over a connection, and reads the answer.
+///
+/// # Errors
+/// When there is no answer, none that is whole, or one with a body of more bytes than `largest`.
+pub(crate) fn converse(
+    stream: &mut (impl Read + Write),
+    request: &[u8],
+    largest: u64,
+) -> Result<HttpAnswer, HttpError> {
+    stream.write_all(request)?;
+    stream.flush()?;
+    let most = largest.saturating_add(HEAD);
     let (mut read, mut buffer) = (Vec::new(), [0; 8192]);
     loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        }
-        socket.set_read_timeout(Some(left))?;
-        match socket.read(&mut buffer) {
+        match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => read.extend_from_slice(buffer.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // The name of a time-out that a socket has.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-            }
+            // Not every server ends TLS in order when it hangs up.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && !read.is_empty() => break,
             Err(error) => return Err(error.into()),
         }
         if read.len() as u64 > most {
-            return Err(HttpError::TooLarge(limits.largest));
+            return Err(HttpError::TooLarge(largest));
         }
         // Not every server hangs up when it is asked to.
-        if let Some(Ok(_)) = parse(&read).filter(|_| has_length(&read)) {
+        if has_length(&read) && matches!(parse(&read), Some(Ok(_))) {
             break;
         }
     }
     let answer = parse(&read).ok_or_else(|| io::Error::other("the answer is not HTTP"))??;
-    match answer.body.len() as u64 > limits.largest {
-        true => Err(HttpError::TooLarge(limits.largest)),
+    match answer.body.len() as u64 > largest {
+        true => Err(HttpError::TooLarge(largest)),
         false => Ok(answer),
     }
 }
 
-fn connect(addresses: &[SocketAddr], timeout: Duration) -> io::Result<TcpStream> {
-    let mut failed = io::Error::other("no address is known");
-    for address in addresses {
-        match TcpStream::connect_timeout(address, timeout) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = error,
+/// Connection with one deadline for everything: it passes, whatever little is read or written in between.
+#[derive(Debug)]
+pub(crate) struct DeadlineStream {
+    socket: TcpStream,
+    end: Instant,
+}
+
+impl DeadlineStream {
+    /// A connection to the first of the addresses that takes one. The deadline begins now.
+    pub(crate) fn connect(addresses: &[SocketAddr], limits: &HttpLimits) -> io::Result<Self> {
+        let end = Instant::now() + limits.answer;
+        let mut failed = io::Error::other("no address is known");
+        for address in addresses {
+            match TcpStream::connect_timeout(address, limits.connect.min(left(end)?)) {
+                Ok(socket) => return Ok(Self { socket, end }),
+                Err(error) => failed = error,
+            }
         }
+        Err(failed)
     }
-    Err(failed)
+}
+
+impl Read for DeadlineStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.set_read_timeout(Some(left(self.end)?))?;
+        self.socket.read(buffer).map_err(named)
+    }
+}
+
+impl Write for DeadlineStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.set_write_timeout(Some(left(self.end)?))?;
+        self.socket.write(bytes).map_err(named)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
+/// Time that is left until then; an error when there is none.
+fn left(end: Instant) -> io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(io::ErrorKind::TimedOut.into()),
+        false => Ok(left),
+    }
+}
+
+/// A time-out by its name: that of a socket has another.
+fn named(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    }
 }
 
 fn head(request: &HttpRequest<'_>) -> String {
@@ -160,7 +210,7 @@ fn has_length(answer: &[u8]) -> bool {
 }
 
 /// Status and body of an answer; none for what is not HTTP, and an error for a body that is cut short.
-pub(crate) fn parse(answer: &[u8]) -> Option<io::Result<HttpAnswer>> {
+fn parse(answer: &[u8]) -> Option<io::Result<HttpAnswer>> {
     let (head, body) = split(answer)?;
     let mut words = head.split("\r\n").next()?.split(' ');
     words.next().filter(|version| version.starts_with("HTTP/"))?;
@@ -195,7 +245,6 @@ fn without_chunks(mut rest: &[u8]) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
     use std::net::TcpListener;
 
     use proptest::prelude::*;
@@ -285,6 +334,34 @@ mod tests {
             "{error}"
         );
         assert!(matches!(exchange(&[], &GET, &LIMITS), Err(HttpError::NoAnswer(_))));
+    }
+
+    #[test]
+    fn a_server_that_sends_a_byte_now_and_then_does_not_move_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // Until the client hangs up.
+            while stream.write_all(b"H").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let limits = HttpLimits {
+            answer: Duration::from_millis(300),
+            ..LIMITS
+        };
+        let start = Instant::now();
+        let error = exchange(&[address], &GET, &limits).unwrap_err();
+        assert!(
+            matches!(&error, HttpError::NoAnswer(why) if why.kind() == io::ErrorKind::TimedOut),
+            "{error}"
+        );
+        assert!(
+            start.elapsed() + Duration::from_millis(50) >= limits.answer,
+            "{:?}",
+            start.elapsed()
+        );
     }
 
     proptest! {

@@ -1,10 +1,10 @@
-//! HTTPS requests to API servers: one request, one answer, one connection.
+//! HTTPS requests to API servers: one request, one answer, one connection, all of it within a time.
 //!
 //! Not through an HTTP client of others, which would be in every image: a request of HTTP/1.0 is a line and a few headers, and
 //! the connection ends with the answer.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::io;
+use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,19 +19,21 @@ use rustls::{
 };
 
 pub use crate::http::HttpAnswer;
-use crate::http::parse;
+use crate::http::{DeadlineStream, HttpError, HttpLimits, converse};
 
-/// Time-out of connecting, and of each read and write.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The most of an answer that is read, in bytes. A node with its 50 images takes a hundredth of that.
-const LARGEST: u64 = 4 << 20;
+/// Bounds of an exchange. A node with its 50 images takes a hundredth of the largest answer.
+pub const LIMITS: HttpLimits = HttpLimits {
+    connect: Duration::from_secs(5),
+    answer: Duration::from_secs(15),
+    largest: 4 << 20,
+};
 
 /// Client of API servers.
 pub struct HttpsClient {
     tls: Arc<ClientConfig>,
     /// Bearer token.
     token: Option<String>,
+    limits: HttpLimits,
 }
 
 /// Request without an answer.
@@ -79,7 +81,11 @@ impl HttpsClient {
             None => builder.with_no_client_auth(),
         };
         let tls = Arc::new(tls);
-        Ok(Self { tls, token })
+        Ok(Self {
+            tls,
+            token,
+            limits: LIMITS,
+        })
     }
 
     /// Client that trusts whoever answers, for what is verified in another way afterwards. It has no credentials.
@@ -96,7 +102,17 @@ impl HttpsClient {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         let tls = Arc::new(tls);
-        Ok(Self { tls, token: None })
+        Ok(Self {
+            tls,
+            token: None,
+            limits: LIMITS,
+        })
+    }
+
+    /// The client with other bounds of an exchange.
+    #[must_use]
+    pub fn with_limits(self, limits: HttpLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Answer to a GET request for a path.
@@ -116,21 +132,19 @@ impl HttpsClient {
     }
 
     fn ask(&self, endpoint: &Endpoint, asked: &str, body: Option<&str>) -> Result<HttpAnswer, HttpsError> {
-        let read = self
-            .exchange(endpoint, asked, body)
-            .map_err(|error| classify(endpoint, error))?;
-        let answer = parse(&read).ok_or_else(|| io::Error::other("the answer is not HTTP"))?;
-        Ok(answer?)
+        self.exchange(endpoint, asked, body).map_err(|error| match error {
+            HttpError::NoAnswer(error) => classify(endpoint, error),
+            HttpError::TooLarge(_) => HttpsError::Unreachable(io::Error::other(error)),
+        })
     }
 
-    /// The whole answer, with its head. `asked` is the method and the path.
-    fn exchange(&self, endpoint: &Endpoint, asked: &str, body: Option<&str>) -> io::Result<Vec<u8>> {
+    /// `asked` is the method and the path.
+    fn exchange(&self, endpoint: &Endpoint, asked: &str, body: Option<&str>) -> Result<HttpAnswer, HttpError> {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(self.tls.clone(), name).map_err(io::Error::other)?;
-        let socket = connect(endpoint)?;
-        socket.set_read_timeout(Some(TIMEOUT))?;
-        socket.set_write_timeout(Some(TIMEOUT))?;
-        let mut stream = StreamOwned::new(connection, socket);
+        // A resolver has bounds of its own.
+        let addresses: Vec<_> = (endpoint.host.as_str(), endpoint.port).to_socket_addrs()?.collect();
+        let mut stream = StreamOwned::new(connection, DeadlineStream::connect(&addresses, &self.limits)?);
         // With its port, and brackets around an IPv6 address.
         let host = endpoint.to_string();
         let host = host.trim_start_matches("https://");
@@ -145,31 +159,12 @@ impl HttpsClient {
             "{asked} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n{authorization}{content}\r\n{}",
             body.unwrap_or_default()
         );
-        stream.write_all(request.as_bytes())?;
-        stream.flush()?;
-        let mut answer = Vec::new();
-        match stream.take(LARGEST).read_to_end(&mut answer) {
-            // Not every server ends TLS in order when it hangs up.
-            Err(error) if answer.is_empty() || error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
-            _ => Ok(answer),
-        }
+        converse(&mut stream, request.as_bytes(), self.limits.largest)
     }
 }
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
-}
-
-/// A connection to the first address of an endpoint that takes one.
-fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
-    let mut failed = io::Error::other(format!("{} has no address", endpoint.host));
-    for address in (endpoint.host.as_str(), endpoint.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, TIMEOUT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
 }
 
 /// Tells a server that is somebody else from one that is away.

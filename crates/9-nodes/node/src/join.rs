@@ -10,7 +10,7 @@ use crate::join_plan::JoinPlan;
 use crate::join_record::JoinRecord;
 use crate::joining::{self, BootClock, Join, JoinError};
 use crate::plan::PlannedFile;
-use crate::{address, kubelet_version, paths};
+use crate::{address, client_certificate, https, kubelet_version, paths};
 
 /// Files of the kubelet that say which processors and memory containers have. It refuses to start when its policy, the
 /// reserved processors or the machine's processors are others than when they were written.
@@ -25,8 +25,21 @@ const SERVER: &str = "kubelet-server-";
 /// Time for which a way out of this machine is waited for before the cluster is asked.
 const PATIENCE_FOR_NETWORK: Duration = Duration::from_secs(60);
 
-/// Time for which the cluster is asked in one start of the kubelet's unit, whose time-out is longer.
+/// Time in which the cluster is asked anew in one start of the kubelet's unit. What has begun by then goes on.
 const PATIENCE_FOR_CLUSTER: Duration = Duration::from_secs(45);
+
+/// The most exchanges of one try: two of discovery, the version, the name, two of settings.
+const EXCHANGES: u32 = 6;
+
+/// Time for which an address is waited for; the kubelet starts without one after that.
+pub const PATIENCE_FOR_ADDRESS: Duration = Duration::from_secs(120);
+
+/// The longest time that all waits of `basalt-node join` take together. The time-out of the kubelet's unit is longer.
+pub const LONGEST: Duration = PATIENCE_FOR_NETWORK
+    .saturating_add(PATIENCE_FOR_CLUSTER)
+    .saturating_add(https::LIMITS.answer.saturating_mul(EXCHANGES))
+    .saturating_add(PATIENCE_FOR_ADDRESS)
+    .saturating_add(client_certificate::PATIENCE.whole);
 
 /// Finds the cluster where the NodeConfig leaves something to be found, and writes what follows; returns what there is to
 /// say about it. Where it does not, nothing is asked of anybody.

@@ -13,7 +13,8 @@
 //!   [`http`];
 //! - right before the kubelet starts, [`join`] finds the cluster where the NodeConfig does not hold all of it ([`join_plan`],
 //!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
-//!   ([`identity`]); [`capacity`] leaves out of the kubelet's configuration what this machine does not have; [`host_paths`]
+//!   ([`identity`]); [`bootstrap_files`] writes files of bootstrap data; [`capacity`] leaves out of the kubelet's configuration
+//!   what this machine does not have; [`host_paths`]
 //!   mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
 //!   [`serving`] makes the certificate that the kubelet serves with, and [`client_certificate`] requests its first one from
 //!   the cluster;
@@ -32,6 +33,7 @@ pub mod azure;
 pub mod block;
 pub mod boot;
 pub mod bootstrap_data;
+pub mod bootstrap_files;
 pub mod capacity;
 pub mod cards;
 pub mod client_certificate;

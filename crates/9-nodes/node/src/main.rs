@@ -30,7 +30,8 @@ use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
 use basalt_node::{
-    boot, capacity, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan, read_ahead,
+    boot, bootstrap_files, capacity, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan,
+    read_ahead,
 };
 use basalt_node_config::name::HostName;
 use basalt_node_config::{Clock, LARGEST, NodeConfig};
@@ -72,9 +73,6 @@ const PATIENCE_IN_CLOUDS: Duration = Duration::from_secs(2);
 
 /// Deadline for a network card, where the machine's identity has to follow from one.
 const PATIENCE_FOR_CARDS: Duration = Duration::from_secs(10);
-
-/// Deadline for an address; the kubelet starts without one after that.
-const PATIENCE_FOR_ADDRESS: Duration = Duration::from_secs(120);
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum Failure {
@@ -327,6 +325,8 @@ fn apply_found(root: &Path, found: Found) -> Result<(), Failure> {
     for warning in &not_done {
         eprintln!("{warning}");
     }
+    // These are on the console already, with the lines around each.
+    not_done.extend(bootstrap.iter().flat_map(Bootstrap::warning_lines));
     let applied = Applied {
         origin,
         hostname: plan.hostname.clone(),
@@ -438,8 +438,8 @@ fn join_cluster() -> Result<(), Failure> {
         Ok(told) => told.iter().for_each(|line| eprintln!("{line}")),
         Err(error) => report(&error),
     }
-    for path in bootstrap_data::write_files(root)? {
-        println!("{path} is from the bootstrap data");
+    for line in bootstrap_files::settle(root)? {
+        println!("{line}");
     }
     // What the kubelet cannot start with goes; what cannot be taken away does not keep it from being tried.
     match join::settle_identity(root, &applied) {
@@ -452,7 +452,7 @@ fn join_cluster() -> Result<(), Failure> {
     for warning in host_paths::provide(root) {
         eprintln!("{warning}");
     }
-    let addresses = address::wait(&applied.wanted, PATIENCE_FOR_ADDRESS);
+    let addresses = address::wait(&applied.wanted, join::PATIENCE_FOR_ADDRESS);
     follow::refresh(root)?;
     if addresses.is_empty() {
         eprintln!("the network has not given this machine an address: the kubelet starts without one");

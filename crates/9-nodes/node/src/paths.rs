@@ -151,6 +151,9 @@ pub const JOIN_PLAN: &str = "/run/basalt/kubelet/join.json";
 /// Files of bootstrap data, for `/etc/kubernetes`, until the state partition is there.
 pub const BOOTSTRAP_FILES: &str = "/run/basalt/kubelet/bootstrap-files.json";
 
+/// Record of the files below `/etc/kubernetes` that bootstrap data has brought. It has no secrets.
+pub const BOOTSTRAP_RECORD: &str = "/var/lib/basalt/bootstrap-files.json";
+
 /// Mark that the machine was given bootstrap data of Cluster API, which expects to be told of success.
 pub const CLUSTER_API: &str = "/run/basalt/cluster-api";
 

@@ -6,6 +6,10 @@
 //! corrects what is safe to correct, then what is not; and where no superblock is left, the file system is made anew:
 //! the node then joins as one that was never there. That is done only to a disk that can be read, since one whose cable
 //! is loose has lost nothing. What was done goes to the console and into [`paths::STATE_REPORT`].
+//!
+//! A file system that is made anew has the label [`MAKING_LABEL`] until it is wholly on the disk, and the backup superblocks of the
+//! one before are erased first: whenever power fails meanwhile, the next boot makes it anew, and repairs nothing of the old one.
+//! Every other label is that of a file system to keep.
 
 use std::fmt;
 use std::fs::File;
@@ -21,9 +25,17 @@ use crate::apply::{self, ApplyError};
 use crate::paths;
 use crate::plan::PlannedFile;
 
+mod backups;
+
 /// Label of a file system that its administrator wants made anew (`basalt-node request-reset`). Labels of ext4 have at
 /// most 16 bytes.
 pub const RESET_LABEL: &str = "basalt-reset";
+
+/// Label of a file system that is being made.
+pub const MAKING_LABEL: &str = "basalt-making";
+
+/// Label of one that was made wholly, as systemd-repart gives it.
+const LABEL: &str = "state";
 
 /// Condition of the file system, as its first superblock has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,12 +50,13 @@ pub enum Condition {
     Unreadable,
     /// With the label that asks for a reset.
     ResetRequested,
+    /// With the label of one that is being made: power failed meanwhile.
+    Unfinished,
 }
 
 impl Condition {
     /// Reads the superblock of ext4 (Documentation/filesystems/ext4/super.rst), 1024 bytes into the device.
     pub fn read(device: &File) -> Self {
-        const MAGIC: u16 = 0xef53;
         const STATE_CLEAN: u16 = 1;
         const STATE_ERRORS: u16 = 2;
         const INCOMPAT_RECOVER: u32 = 4;
@@ -53,22 +66,31 @@ impl Condition {
         }
         let half = |at: usize| block.get(at..)?.first_chunk().copied().map(u16::from_le_bytes);
         let word = |at: usize| block.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
-        let (Some(magic), Some(state), Some(incompatible)) = (half(0x38), half(0x3a), word(0x60)) else {
+        let (Some(state), Some(incompatible)) = (half(0x3a), word(0x60)) else {
             return Self::Unreadable;
         };
         let label = block
             .get(0x78..0x88)
             .and_then(|label| label.split(|byte| *byte == 0).next());
-        if magic != MAGIC {
+        if !has_magic(&block) {
             Self::Unrecognized
         } else if label == Some(RESET_LABEL.as_bytes()) {
             Self::ResetRequested
+        } else if label == Some(MAKING_LABEL.as_bytes()) {
+            Self::Unfinished
         } else if state & (STATE_CLEAN | STATE_ERRORS) == STATE_CLEAN && incompatible & INCOMPAT_RECOVER == 0 {
             Self::Clean
         } else {
             Self::Unclean
         }
     }
+}
+
+/// Returns `true` for a superblock of ext4, by its magic number.
+fn has_magic(superblock: &[u8]) -> bool {
+    superblock
+        .get(0x38..0x3a)
+        .is_some_and(|magic| magic == [0x53_u8, 0xef].as_slice())
 }
 
 /// Step of the treatment.
@@ -80,8 +102,10 @@ pub enum CheckStep {
     Preen,
     /// `fsck.ext4 -f -y`: look at everything, correct everything, with a backup superblock if need be.
     Repair,
-    /// `mkfs.ext4`: make it anew.
+    /// `mkfs.ext4`: make it anew, with the label of one that is being made.
     Reset,
+    /// `tune2fs -L`: give it the label of one that was made wholly.
+    Finish,
     /// Leave the disk as it is; the machine starts again.
     GiveUp,
 }
@@ -94,20 +118,25 @@ impl CheckStep {
             Condition::Unclean => Self::Preen,
             Condition::Unrecognized => Self::Repair,
             Condition::Unreadable => Self::GiveUp,
-            Condition::ResetRequested => Self::Reset,
+            Condition::ResetRequested | Condition::Unfinished => Self::Reset,
         }
     }
 
-    /// Step after a program of this one ended with an exit code; none when a signal ended it. `readable` tells whether
-    /// the disk gives its blocks.
+    /// Step after a program of this one ended with an exit code; none when a signal ended it. `condition` is what it left, and
+    /// `readable` tells whether the disk gives its blocks.
     ///
     /// Exit codes of e2fsck(8) are bits: 1 and 2 errors corrected, 4 errors left, 8 it could not work, from 16 on it
     /// was called wrongly or interrupted.
-    pub fn next(self, code: Option<i32>, readable: bool) -> Self {
+    pub fn next(self, code: Option<i32>, condition: Condition, readable: bool) -> Self {
+        // A backup superblock may have the label that the first one had.
+        let is_to_be_made = matches!(condition, Condition::Unfinished | Condition::ResetRequested);
         match (self, code) {
-            (Self::Preen, Some(0..=3)) | (Self::Repair, Some(0..=3)) | (Self::Reset, Some(0)) => Self::Mount,
+            (Self::Preen | Self::Repair, Some(0..=3)) if !is_to_be_made => Self::Mount,
+            (Self::Preen | Self::Repair, Some(0..=3)) if readable => Self::Reset,
             (Self::Preen, Some(4..=15)) => Self::Repair,
             (Self::Repair, Some(4..=15)) if readable => Self::Reset,
+            (Self::Reset, Some(0)) => Self::Finish,
+            (Self::Finish, Some(0)) => Self::Mount,
             _ => Self::GiveUp,
         }
     }
@@ -125,6 +154,8 @@ pub enum Treatment {
     Reset,
     /// Made anew because the administrator asked for it.
     ResetOnRequest,
+    /// Made anew because it was not made wholly before.
+    ResetAgain,
 }
 
 impl fmt::Display for Treatment {
@@ -135,6 +166,9 @@ impl fmt::Display for Treatment {
             Self::Reset => "the file system of /var was damaged beyond repair and is made anew: what was on it is lost",
             Self::ResetOnRequest => {
                 "the file system of /var is made anew, as it was asked for: this machine joins as a new node"
+            }
+            Self::ResetAgain => {
+                "the file system of /var is made anew, since power failed when it was made: this machine joins as a new node"
             }
         })
     }
@@ -181,14 +215,21 @@ pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateErro
         .map_err(|source| StateError::Open { source })?;
     let condition = Condition::read(&opened);
     let treatment = follow(CheckStep::first(condition), |step| -> Result<_, StateError> {
-        let code = run(step, device)?.code();
-        Ok((code, is_readable(&opened)))
+        let code = match step {
+            CheckStep::Reset if erase_backups(device).is_err() => None,
+            _ => run(step, device)?.code(),
+        };
+        // The label tells that all else is on the disk.
+        let is_making = matches!(step, CheckStep::Reset | CheckStep::Finish);
+        let code = code.filter(|_| !is_making || opened.sync_all().is_ok());
+        Ok((code, Condition::read(&opened), is_readable(&opened)))
     })?;
     let treatment = treatment.ok_or_else(|| StateError::Disk {
         device: device.to_owned(),
     })?;
     let treatment = treatment.map(|treatment| match (condition, treatment) {
         (Condition::ResetRequested, Treatment::Reset) => Treatment::ResetOnRequest,
+        (Condition::Unfinished, Treatment::Reset) => Treatment::ResetAgain,
         (_, treatment) => treatment,
     });
     if let Some(treatment) = treatment {
@@ -214,7 +255,7 @@ pub fn report(root: &Path) -> Option<Treatment> {
 /// Carries out steps until the file system can be mounted; none when it cannot.
 fn follow<E>(
     first: CheckStep,
-    mut run: impl FnMut(CheckStep) -> Result<(Option<i32>, bool), E>,
+    mut run: impl FnMut(CheckStep) -> Result<(Option<i32>, Condition, bool), E>,
 ) -> Result<Option<Option<Treatment>>, E> {
     let (mut step, mut done) = (first, None);
     loop {
@@ -224,10 +265,17 @@ fn follow<E>(
             CheckStep::Preen => Some(Treatment::Preened),
             CheckStep::Repair => Some(Treatment::Repaired),
             CheckStep::Reset => Some(Treatment::Reset),
+            CheckStep::Finish => done,
         };
-        let (code, readable) = run(step)?;
-        step = step.next(code, readable);
+        let (code, condition, readable) = run(step)?;
+        step = step.next(code, condition, readable);
     }
+}
+
+/// Erases the backup superblocks of the file system on a device.
+fn erase_backups(device: &str) -> io::Result<()> {
+    let opened = fs_err::OpenOptions::new().read(true).write(true).open(device)?;
+    backups::erase(opened.file())
 }
 
 /// Runs the program of a step. Its output goes to the console; the unit of this command has its time limit.
@@ -242,14 +290,15 @@ fn run(step: CheckStep, device: &str) -> Result<ExitStatus, StateError> {
     let (program, arguments): (&'static str, &[&str]) = match step {
         CheckStep::Preen => ("/usr/bin/fsck.ext4", &["-p"]),
         CheckStep::Repair => ("/usr/bin/fsck.ext4", &["-f", "-y"]),
-        // As systemd-repart does it at the first boot (its 50-basalt.conf).
+        CheckStep::Finish => ("/usr/bin/tune2fs", &["-L", LABEL]),
+        // As systemd-repart does it at the first boot (its 50-basalt.conf), but for the label.
         _ => (
             "/usr/bin/mkfs.ext4",
             &[
                 "-q",
                 "-F",
                 "-L",
-                "state",
+                MAKING_LABEL,
                 "-E",
                 "nodiscard,lazy_itable_init=1",
                 "-J",
@@ -302,11 +351,15 @@ mod tests {
         assert_eq!(condition(&[magic]), Condition::Unclean);
         assert_eq!(condition(&[]), Condition::Unrecognized);
         let label = |text: &'static str| (0x78, text.as_bytes());
-        assert!(RESET_LABEL.len() <= 16);
+        assert!(RESET_LABEL.len() <= 16 && MAKING_LABEL.len() <= 16 && LABEL.len() <= 16);
         let clean: (usize, &[u8]) = (0x3a, &[1, 0]);
         for (text, expected) in [
             (RESET_LABEL, Condition::ResetRequested),
-            ("state", Condition::Clean),
+            (MAKING_LABEL, Condition::Unfinished),
+            // Of nodes that are there: that of systemd-repart, none, and whatever else.
+            (LABEL, Condition::Clean),
+            ("", Condition::Clean),
+            ("basalt-making2", Condition::Clean),
             ("basalt-reset2", Condition::Clean),
             ("0123456789abcdef", Condition::Clean),
         ] {
@@ -319,34 +372,66 @@ mod tests {
 
     #[test]
     fn table() {
-        use CheckStep::{GiveUp, Mount, Preen, Repair, Reset};
+        use CheckStep::{Finish, GiveUp, Mount, Preen, Repair, Reset};
+        use Condition::{Clean, ResetRequested, Unclean, Unfinished, Unrecognized};
         let cases = [
-            (Preen, Some(0), true, Mount),
-            (Preen, Some(1), true, Mount),
-            (Preen, Some(4), true, Repair),
-            (Preen, Some(8), false, Repair),
-            (Preen, Some(12), true, Repair),
-            (Preen, Some(32), true, GiveUp),
-            (Preen, None, true, GiveUp),
-            (Repair, Some(1), true, Mount),
-            (Repair, Some(8), true, Reset),
-            (Repair, Some(8), false, GiveUp),
-            (Repair, Some(16), true, GiveUp),
-            (Reset, Some(0), true, Mount),
-            (Reset, Some(1), true, GiveUp),
+            (Preen, Some(0), Clean, true, Mount),
+            (Preen, Some(1), Clean, true, Mount),
+            (Preen, Some(4), Unclean, true, Repair),
+            (Preen, Some(8), Unclean, false, Repair),
+            (Preen, Some(12), Unclean, true, Repair),
+            (Preen, Some(32), Unclean, true, GiveUp),
+            (Preen, None, Unclean, true, GiveUp),
+            (Repair, Some(1), Clean, true, Mount),
+            (Repair, Some(1), Clean, false, Mount),
+            (Repair, Some(8), Unrecognized, true, Reset),
+            (Repair, Some(8), Unrecognized, false, GiveUp),
+            (Repair, Some(16), Unrecognized, true, GiveUp),
+            // The backup superblock was that of one to be made anew.
+            (Repair, Some(1), Unfinished, true, Reset),
+            (Repair, Some(1), ResetRequested, true, Reset),
+            (Repair, Some(1), Unfinished, false, GiveUp),
+            (Reset, Some(0), Unfinished, true, Finish),
+            (Reset, Some(1), Unrecognized, true, GiveUp),
+            (Reset, None, Unrecognized, true, GiveUp),
+            (Finish, Some(0), Clean, true, Mount),
+            (Finish, Some(1), Unfinished, true, GiveUp),
         ];
-        for (step, code, readable, expected) in cases {
-            assert_eq!(step.next(code, readable), expected, "{step:?} {code:?} {readable}");
+        for (step, code, condition, readable, expected) in cases {
+            assert_eq!(
+                step.next(code, condition, readable),
+                expected,
+                "{step:?} {code:?} {condition:?} {readable}"
+            );
         }
     }
 
     fn outcome(first: CheckStep, codes: &[i32], readable: bool) -> Option<Option<Treatment>> {
         let mut codes = codes.iter();
-        let run = |_| Ok::<_, std::convert::Infallible>((codes.next().copied(), readable));
+        let run = |_| Ok::<_, std::convert::Infallible>((codes.next().copied(), Condition::Clean, readable));
         match follow(first, run) {
             Ok(outcome) => outcome,
             Err(never) => match never {},
         }
+    }
+
+    /// The first step of the boot after a power cut in each part of the making.
+    #[test]
+    fn power_may_fail_while_it_is_made() {
+        use Condition::{Clean, ResetRequested, Unfinished, Unrecognized};
+        for (part, condition, first) in [
+            ("the backups are erased", ResetRequested, CheckStep::Reset),
+            // Of which fsck makes nothing without a backup.
+            ("mkfs has erased the first superblock", Unrecognized, CheckStep::Repair),
+            ("mkfs has ended", Unfinished, CheckStep::Reset),
+            ("the label is set", Clean, CheckStep::Mount),
+        ] {
+            assert_eq!(CheckStep::first(condition), first, "{part}");
+        }
+        assert_eq!(
+            outcome(CheckStep::Repair, &[8, 0, 0], true),
+            Some(Some(Treatment::Reset))
+        );
     }
 
     #[test]
@@ -357,23 +442,35 @@ mod tests {
             outcome(CheckStep::Preen, &[4, 1], true),
             Some(Some(Treatment::Repaired))
         );
-        assert_eq!(outcome(CheckStep::Repair, &[8, 0], true), Some(Some(Treatment::Reset)));
-        assert_eq!(outcome(CheckStep::Repair, &[8, 0], false), None);
+        assert_eq!(
+            outcome(CheckStep::Repair, &[8, 0, 0], true),
+            Some(Some(Treatment::Reset))
+        );
+        assert_eq!(outcome(CheckStep::Repair, &[8, 0, 1], true), None);
+        assert_eq!(outcome(CheckStep::Repair, &[8, 0, 0], false), None);
     }
 
     proptest! {
-        /// Whatever the programs say, it ends after three of them, and a disk that cannot be read is never formatted.
+        /// Whatever the programs say and leave, it ends after four of them, and a disk that cannot be read is never formatted.
         #[test]
-        fn it_ends(first in 0usize..4, codes in proptest::collection::vec(0i32..64, 3), readable: bool) {
+        fn it_ends(
+            first in 0usize..4,
+            codes in proptest::collection::vec(0i32..64, 4),
+            left in proptest::collection::vec(0usize..3, 4),
+            readable: bool,
+        ) {
             let first = [CheckStep::Mount, CheckStep::Preen, CheckStep::Repair, CheckStep::GiveUp][first];
             let (mut ran, mut formatted) = (0, false);
             let _ = follow(first, |step| {
                 formatted |= step == CheckStep::Reset;
                 let code = codes.get(ran).copied();
+                let condition = left.get(ran).map_or(Condition::Clean, |left| {
+                    [Condition::Clean, Condition::Unfinished, Condition::Unrecognized][*left]
+                });
                 ran += 1;
-                Ok::<_, std::convert::Infallible>((code, readable))
+                Ok::<_, std::convert::Infallible>((code, condition, readable))
             });
-            prop_assert!(ran <= 3);
+            prop_assert!(ran <= 4);
             prop_assert!(readable || !formatted);
         }
     }

@@ -4,8 +4,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use basalt_node::https::HttpsClient;
+use basalt_node::http::HttpLimits;
+use basalt_node::https::{HttpsClient, HttpsError, LIMITS};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -60,4 +62,35 @@ fn a_server_is_asked_with_the_certificate() {
     assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]));
     let expected = format!("GET /api/v1/nodes/n HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n");
     assert!(served.join().unwrap().starts_with(&expected));
+}
+
+#[test]
+fn a_server_that_sends_a_byte_now_and_then_does_not_move_the_deadline() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        // The head of a record of the handshake with 16 KiB, of which a byte comes now and then until the client hangs up.
+        let _ = socket.write_all(&[0x16, 0x03, 0x03, 0x40, 0x00]);
+        while socket.write_all(&[2]).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let limits = HttpLimits {
+        answer: Duration::from_millis(500),
+        ..LIMITS
+    };
+    let client = HttpsClient::unverified().unwrap().with_limits(limits);
+    let endpoint = format!("https://127.0.0.1:{port}").parse().unwrap();
+    let start = Instant::now();
+    let error = client.get(&endpoint, "/version").unwrap_err();
+    assert!(
+        matches!(&error, HttpsError::Unreachable(why) if why.kind() == std::io::ErrorKind::TimedOut),
+        "{error}"
+    );
+    assert!(
+        start.elapsed() + Duration::from_millis(50) >= limits.answer,
+        "{:?}",
+        start.elapsed()
+    );
 }

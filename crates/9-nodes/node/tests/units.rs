@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
-use basalt_node::paths;
+use basalt_node::{join, paths, readiness};
 
 /// The units by name.
 fn units() -> BTreeMap<String, String> {
@@ -104,9 +105,9 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
         has(unit, "Restart=always");
         has(unit, "StartLimitIntervalSec=0");
         has(unit, "RestartMaxDelaySec=1min");
-        has(unit, "TimeoutStartSec=3min");
         has(unit, "LimitCORE=0:infinity");
     }
+    has("containerd.service", "TimeoutStartSec=3min");
     has("kubelet.service", "WatchdogSec=5min");
     let units = units();
     let kubelet = &units["kubelet.service"];
@@ -117,6 +118,35 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
             "a failed start elsewhere ends it: {line}"
         );
     }
+}
+
+/// The value of a time-out in a unit, in minutes or hours.
+#[track_caller]
+fn timeout(unit: &str, key: &str) -> Duration {
+    let values = words(unit, key);
+    let [value] = &values[..] else {
+        panic!("{unit}: {key} {values:?}");
+    };
+    let (number, seconds) = match (value.strip_suffix("min"), value.strip_suffix('h')) {
+        (Some(number), _) => (number, 60),
+        (None, Some(number)) => (number, 3600),
+        (None, None) => panic!("{unit}: {key}{value}"),
+    };
+    Duration::from_secs(number.parse::<u64>().unwrap() * seconds)
+}
+
+#[test]
+fn the_kubelet_has_the_time_that_its_commands_take() {
+    // systemd counts for each command of the unit anew.
+    let kubelet = timeout("kubelet.service", "TimeoutStartSec=");
+    // Name servers, the disk and the kubelet's own version take their time, too.
+    let rest = Duration::from_secs(60);
+    assert!(join::LONGEST + rest <= kubelet, "{:?} {kubelet:?}", join::LONGEST);
+    assert!(timeout("containerd.service", "TimeoutStartSec=") <= kubelet);
+    // The comment in the unit.
+    assert_eq!(join::LONGEST, Duration::from_secs(5 * 60 + 20));
+    // One try fits into the shortest deadline of a boot.
+    assert!(kubelet < readiness::deadline(true, 0));
 }
 
 #[test]
@@ -217,6 +247,11 @@ fn the_runtime_is_reset_before_it_starts() {
     let capabilities = "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER";
     has(unit, capabilities);
     has("basalt-housekeeping.service", capabilities);
+    // The folder is as at a first boot.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/kubernetes-node");
+    let made = format!("d {} 0700 root root -", paths::CONTAINERD_STATE);
+    let conf = fs_err::read_to_string(folder.join("tmpfiles.conf")).unwrap();
+    assert!(conf.lines().any(|line| line == made), "{made}");
 }
 
 /// Words of all lines of a unit with this key.
@@ -268,8 +303,11 @@ fn a_boot_that_is_not_good_ends() {
         assert!(!after, "{unit} waits for another unit");
     }
     // The wait for a good boot is not cut off before its deadline.
-    has("basalt-ready.service", "TimeoutStartSec=9h");
-    assert!(basalt_node::readiness::LAST_DEADLINE.as_secs() < 9 * 3600);
+    assert!(readiness::LAST_DEADLINE < timeout("basalt-ready.service", "TimeoutStartSec="));
+    // Nor is it over with its first error; boot-complete.target goes on waiting meanwhile.
+    has("basalt-ready.service", "Restart=on-failure");
+    has("basalt-ready.service", "RestartMode=direct");
+    has("basalt-ready.service", "StartLimitIntervalSec=0");
 }
 
 #[test]

@@ -8,6 +8,9 @@ use std::ops::Range;
 
 use basalt_document::Finding;
 
+/// First line of a template.
+pub(super) const HEADER: &str = "## template: jinja";
+
 /// Variables that cloud-init gives a name of their own besides that of the metadata.
 const STANDARD: [&str; 6] = [
     "availability_zone",
@@ -72,6 +75,27 @@ impl InstanceData {
         let named = self.0.iter().filter(|(key, _)| key.ends_with("hostname"));
         named.map(|(_, value)| value.as_str())
     }
+}
+
+/// Finding about the line that would make a text a template if it were the first one, where the text has something for a template
+/// to replace; with its place.
+pub(super) fn misplaced_header(text: &str) -> Option<(Range<usize>, Finding)> {
+    let mut start = 0;
+    let mut comments = text.split_inclusive('\n').map_while(|line| {
+        let place = start..start + line.trim_end().len();
+        start += line.len();
+        let is_before = line.starts_with('#') || line.trim().is_empty();
+        is_before.then_some((place, line.trim_end()))
+    });
+    let (place, _) = comments.find(|(place, line)| place.start > 0 && *line == HEADER)?;
+    let is_template = ["{{", "{%", "{#"].iter().any(|sign| text.contains(sign));
+    is_template.then(|| {
+        // Reports mask comments, and words of them.
+        let message = "`template: jinja` is a comment here: cloud-init, too, takes a text for a template by its first line \
+                       alone, and replaces no variable of this one";
+        let finding = Finding::error(message, "not the first line");
+        (place, finding.with_help("put it before `#cloud-config`"))
+    })
 }
 
 /// Text with values in place of variables, and what could not be replaced, with its place in the result.
@@ -191,6 +215,28 @@ mod tests {
         let (_, found) = render("{{ instance_id }}", &own);
         let help = found.first().and_then(|(_, finding)| finding.help.clone()).unwrap();
         assert!(help.contains("`--instance-data instance_id=VALUE`"), "{help}");
+    }
+
+    #[test]
+    fn a_template_has_its_line_first() {
+        let told = |text: &str| misplaced_header(text).map(|(place, _)| text.get(place).unwrap().to_owned());
+        let header = Some(HEADER.to_owned());
+        assert_eq!(told("#cloud-config\n## template: jinja\na: {{ b }}\n"), header);
+        assert_eq!(
+            told("#cloud-config\r\n\r\n# é\r\n## template: jinja \r\na: {{ b }}\r\n"),
+            header
+        );
+        for text in [
+            "## template: jinja\n#cloud-config\na: {{ b }}\n",
+            // Nothing is to be replaced.
+            "#cloud-config\n## template: jinja\na: b\n",
+            // Below the head, it may be a part of anything.
+            "#cloud-config\na: {{ b }}\n## template: jinja\n",
+            "#cloud-config\n",
+            "",
+        ] {
+            assert_eq!(told(text), None, "{text}");
+        }
     }
 
     #[test]

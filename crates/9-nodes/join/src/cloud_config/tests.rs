@@ -241,6 +241,79 @@ fn variables_without_values_are_refused() {
     assert!(self::said(&plain).contains("contains `{`"), "{}", self::said(&plain));
 }
 
+#[test]
+fn a_template_that_is_none_is_told_by_its_line() {
+    let swapped = "#cloud-config\n## template: jinja\n";
+    let text = PLAIN.replacen("## template: jinja\n#cloud-config\n", swapped, 1);
+    must_tell(
+        &text,
+        "## template: jinja",
+        "error",
+        "takes a text for a template by its first line alone",
+    );
+    // What is left of it is not even YAML.
+    let text = text.replacen("write_files:", "a: {{ b\nwrite_files:", 1);
+    must_tell(
+        &text,
+        "## template: jinja",
+        "error",
+        "takes a text for a template by its first line alone",
+    );
+    assert!(!said(&text).contains("not YAML"), "{}", said(&text));
+}
+
+#[test]
+fn values_that_are_no_secrets_are_told_however_they_are_written() {
+    let from = PLAIN.find("      ---\n").unwrap();
+    let to = PLAIN.find("-   path: /run/cluster-api/placeholder").unwrap();
+    let wrong = PLAIN
+        .replace("'{{ ds.meta_data.local_hostname }}'", "Worker_1")
+        .replace("token: abcdef.0123456789abcdef", "token: hunter22");
+    let to = to + wrong.len() - PLAIN.len();
+    let lines = wrong.get(from..to).unwrap();
+    let block: String = lines
+        .lines()
+        .map(|line| format!("{}\n", line.strip_prefix("      ").unwrap()))
+        .collect();
+    let encoded = wrong.replacen(lines, "", 1).replacen(
+        "    content: |\n",
+        &format!("    encoding: base64\n    content: {}\n", STANDARD.encode(block)),
+        1,
+    );
+    for text in [&wrong, &encoded] {
+        let said = said(text);
+        assert!(said.contains("`Worker_1`"), "{said}");
+        assert!(!said.contains("hunter22"), "{said}");
+    }
+    let place = format!("user-data:{}:", line(&wrong, "Worker_1"));
+    assert!(said(&wrong).contains(&place), "{}", said(&wrong));
+    // A version, and a name in a file of its own.
+    let text = PLAIN.replace("kubeadm.k8s.io/v1beta4", "kubeadm.k8s.io/v1beta9");
+    assert!(said(&text).contains("`kubeadm.k8s.io/v1beta9`"), "{}", said(&text));
+    for content in ["content: Worker_1", "content: |\n      Worker_1\n"] {
+        let text = with_files(&format!("-   path: /etc/hostname\n    {content}\n"));
+        must_tell(&text, "/etc/hostname", "error", "`Worker_1`");
+    }
+}
+
+#[test]
+fn of_a_command_the_program_is_told_and_no_argument() {
+    let command = PLAIN.lines().find(|line| line.contains("kubeadm join")).unwrap();
+    for (more, program) in [
+        ("reboot", "`reboot`"),
+        ("\"reboot\"", "`reboot`"),
+        ("useradd -p hunter22 ops", "`useradd`"),
+        ("/opt/register --token=hunter22", "`/opt/register`"),
+        ("TOKEN=hunter22 register", "this command is not known"),
+    ] {
+        let text = PLAIN.replace(command, &format!("  - {more}\n{command}"));
+        must_tell(&text, more, "error", program);
+        let told = read("user-data", &text, &instance()).unwrap_err();
+        let shown = format!("{}{told:?}", told.brief());
+        assert!(!shown.contains("hunter22"), "{shown}");
+    }
+}
+
 /// Bootstrap data with more files.
 fn with_files(files: &str) -> String {
     PLAIN.replacen("write_files:\n", &format!("write_files:\n{files}"), 1)
@@ -444,6 +517,21 @@ fn two_join_configurations_in_one_file_are_refused_at_the_second() {
         "error",
         "a second JoinConfiguration",
     );
+}
+
+#[test]
+fn other_documents_beside_a_join_configuration_have_no_effect_with_a_warning() {
+    let to = PLAIN.find("-   path: /run/cluster-api/placeholder").unwrap();
+    let (before, after) = PLAIN.split_at(to);
+    let kubelet = "apiVersion: kubelet.config.k8s.io/v1beta1\n      kind: KubeletConfiguration\n      maxPods: 50";
+    let text = format!("{}\n      ---\n      {kubelet}\n{after}", before.trim_end());
+    must_tell(
+        &text,
+        "kind: KubeletConfiguration",
+        "warning",
+        "`KubeletConfiguration` beside a JoinConfiguration has no effect",
+    );
+    assert_eq!(data(&text).0.request, data(PLAIN).0.request);
 }
 
 #[test]

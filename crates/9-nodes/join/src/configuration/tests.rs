@@ -62,14 +62,33 @@ fn the_last_of_an_argument_counts_and_hostname_override_before_the_name() {
 }
 
 #[test]
-fn other_documents_are_left_alone() {
+fn other_documents_have_no_effect_with_a_warning() {
     let text = format!(
-        "---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n---\n{}",
+        "---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 50\n---\n{}---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n---\n# nothing\n",
         configuration("v1beta4", "", "skipPhases: [preflight]\n")
     );
-    assert!(read("join.yaml", &text).is_ok());
-    // Line 14 of the file, not of the document.
-    assert!(said(&text).starts_with("join.yaml:14:"), "{}", said(&text));
+    let (request, warnings) = read("join.yaml", &text).unwrap();
+    let (alone, _) = read("join.yaml", &configuration("v1beta4", "", "")).unwrap();
+    assert_eq!(request, alone);
+    let brief = warnings.brief();
+    // `skipPhases`, too; lines are those of the file, not of the document.
+    assert_eq!(warnings.warnings(), 4, "{brief}");
+    for (line, words) in [
+        (3, "`KubeletConfiguration` beside a JoinConfiguration has no effect"),
+        (15, "`skipPhases` has no effect"),
+        (18, "`KubeProxyConfiguration` beside"),
+        (21, "`ClusterConfiguration` beside"),
+    ] {
+        let place = format!("join.yaml:{line}:");
+        let found = brief
+            .lines()
+            .any(|told| told.starts_with(&place) && told.contains(": warning: ") && told.contains(words));
+        assert!(found, "{place} {words}\n{brief}");
+    }
+    assert!(
+        brief.contains("ConfigMap `kubelet-config`") && brief.contains("kubeletExtraArgs"),
+        "{brief}"
+    );
 }
 
 #[test]
