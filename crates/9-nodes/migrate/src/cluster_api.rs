@@ -113,6 +113,7 @@ async fn change(
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
+    api.may_write()?;
     let objects = kind.of(api, &name.namespace);
     let patched = objects.patch(&name.name, &params, &Patch::Merge(patch)).await;
     patched
@@ -328,6 +329,7 @@ pub(crate) async fn retire(api: &ClusterApi, node: &ObservedNode) -> Result<Stri
             }),
             ..DeleteParams::default()
         };
+        api.may_write()?;
         let machines = CapiKind::Machine.of(api, &name.namespace);
         let deleted = machines.delete(&name.name, &params).await;
         return match deleted.map_err(failed(format!("delete Machine {name}"))) {

@@ -79,6 +79,19 @@ pub enum MigrateError {
         /// User, machine and process that hold it now.
         holder: String,
     },
+    /// The Lease could not be renewed in time. Nobody is known to have taken it.
+    #[error("the Lease of this run was not renewed for {} s", since.as_secs())]
+    #[diagnostic(
+        code(migrate::lease_lapsed),
+        help(
+            "nothing is changed while another run may take over; what was done is recorded on the nodes: run the same \
+             command again when the API server accepts updates of leases"
+        )
+    )]
+    LeaseLapsed {
+        /// Time since the last renewal.
+        since: Duration,
+    },
     /// An annotation has a value that no migration writes.
     #[error("the annotation {key} of node {node} is `{value}`, which no migration writes")]
     #[diagnostic(
@@ -210,8 +223,12 @@ impl MigrateError {
         self.is_code(&[409])
     }
 
-    /// Returns `true` if the same request may succeed a little later: the API server is away, busy or failing.
+    /// Returns `true` if the same request may succeed a little later: the API server is away, busy or failing, or the Lease is
+    /// to be renewed first.
     pub fn is_transient(&self) -> bool {
+        if matches!(self, Self::LeaseLapsed { .. }) {
+            return true;
+        }
         let Self::Request { source, .. } = self else {
             return false;
         };

@@ -222,19 +222,22 @@ impl Migrator {
     ) -> Result<MigrationReport, MigrateError> {
         let nodes = self.api.nodes(None).await?;
         let selected = self.select(&options.nodes, &nodes).await?;
-        let executor = Executor {
-            api: self.api.clone(),
-            management: self.management.clone(),
+        let mut lease = self.lease(options, reporter).await?;
+        let watch = lease.watch();
+        let mut executor = Executor {
+            api: self.api.guarded(watch.guard()),
+            management: self.management.guarded(watch.guard()),
             options,
             policy: options.policy(),
             reporter,
             journal: self.journal(options),
             inspector: Inspector::new(&self.api, &self.management, &self.clock),
+            lease: watch,
             selected,
             pace: Pace::default(),
         };
-        let mut lease = self.lease(options, reporter).await?;
-        let result = or_interrupted(executor.run(&mut lease)).await;
+        let result = or_interrupted(lease.during(executor.run())).await;
+        executor.end_commands().await;
         release(lease).await;
         result
     }
@@ -254,10 +257,11 @@ impl Migrator {
             let nodes = self.api.nodes(None).await?;
             self.select(&options.nodes, &nodes).await?
         };
-        let lease = self.lease(options, reporter).await?;
+        let mut lease = self.lease(options, reporter).await?;
         let journal = self.journal(options);
-        let undo = crate::undo::undo(&self.api, &journal, &options.namespace, &names, reporter);
-        let result = or_interrupted(undo).await;
+        let api = self.api.guarded(lease.watch().guard());
+        let undo = crate::undo::undo(&api, &journal, &options.namespace, &names, reporter);
+        let result = or_interrupted(lease.during(undo)).await;
         release(lease).await;
         result
     }
