@@ -145,6 +145,17 @@ pub enum MigrateError {
         /// Number of obstacles.
         count: usize,
     },
+    /// Somebody else sets the replicas of the MachineDeployment that is to be scaled up.
+    #[error("MachineDeployment {name} cannot be scaled up: its replicas are set by {owner}, which would set them back")]
+    #[diagnostic(code(migrate::fixed_replicas), help("{help}"))]
+    FixedReplicas {
+        /// Namespace and name.
+        name: String,
+        /// Object or program that sets them: `the topology of Cluster clusters/prod`.
+        owner: String,
+        /// Place to change them at.
+        help: String,
+    },
     /// Ctrl-C, or a problem with a program that was run.
     #[error(transparent)]
     #[diagnostic(transparent)]

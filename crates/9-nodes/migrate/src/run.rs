@@ -17,7 +17,7 @@ use crate::inspect::Inspector;
 use crate::journal::Journal;
 use crate::lease::HeldLease;
 use crate::model::{ObservedCluster, ObservedNode, ObservedPod};
-use crate::options::{ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection};
+use crate::options::{ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection, ReplacementSource};
 use crate::plan::{self, MigrationPlan, PlanInputs};
 use crate::record::{MigrationPhase, MigrationRecord};
 use crate::replacement;
@@ -132,6 +132,9 @@ impl Migrator {
         let policy = options.policy();
         let cluster = self.api.cluster().await?;
         let selected = self.select(&options.nodes, &cluster.nodes).await?;
+        if let ReplacementSource::MachineDeployment(name) = &options.replacement {
+            cluster_api::scalable(&self.management, name).await?;
+        }
         let selector = options.replacement_selector.as_deref();
         let replacements = replacement::names(&self.api, &cluster.nodes, selector).await?;
         let has_record = |name: &str| {
