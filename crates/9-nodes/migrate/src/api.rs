@@ -19,6 +19,7 @@ use serde_json::{Map, json};
 use crate::error::{MigrateError, request_help};
 use crate::eviction::EvictionAnswer;
 use crate::facts::WorkloadState;
+use crate::lease::LeaseGuard;
 use crate::model::{NamespacedName, NodeChange, ObservedBudget, ObservedCluster, ObservedNode, ObservedPod};
 use crate::observe;
 use crate::options::ClusterConnection;
@@ -33,10 +34,15 @@ const PAGE: u32 = 500;
 /// Longest time for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
+/// Longest time without an answer of the API server.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Client of a cluster.
 #[derive(Clone)]
 pub struct ClusterApi {
     client: Client,
+    /// Permission for writes; nothing where no Lease is asked for: plans and dry runs, the Lease itself, the journal.
+    guard: Option<LeaseGuard>,
     /// URL of the API server, for messages; empty for the client of a test.
     pub(crate) server: String,
 }
@@ -85,15 +91,33 @@ impl ClusterApi {
         config.read_timeout = Some(ANSWER_LIMIT);
         let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(failed("set up the connection"))?;
-        Ok(Self { client, server })
+        Ok(Self {
+            client,
+            guard: None,
+            server,
+        })
     }
 
     /// Returns the client of a test.
     pub fn with_client(client: Client) -> Self {
         Self {
             client,
+            guard: None,
             server: String::new(),
         }
+    }
+
+    /// Returns the same client for work whose writes need a Lease.
+    pub(crate) fn guarded(&self, guard: LeaseGuard) -> Self {
+        Self {
+            guard: Some(guard),
+            ..self.clone()
+        }
+    }
+
+    /// Allows a write now. Every write but those of the Lease and the journal asks this first.
+    pub(crate) fn may_write(&self) -> Result<(), MigrateError> {
+        self.guard.as_ref().map_or(Ok(()), LeaseGuard::check)
     }
 
     /// Client for objects that only one module has to do with.
@@ -190,6 +214,7 @@ impl ClusterApi {
             "metadata": { "resourceVersion": node.resource_version, "annotations": change.annotations },
             "spec": spec,
         });
+        self.may_write()?;
         let api = Api::<Node>::all(self.client());
         let patched = api.patch(&node.name, &manager(), &Patch::Merge(&patch)).await;
         patched.map(drop).map_err(failed(format!("change node {}", node.name)))
@@ -206,6 +231,9 @@ impl ClusterApi {
         grace_period: Option<u32>,
         dry_run: bool,
     ) -> Result<EvictionAnswer, MigrateError> {
+        if !dry_run {
+            self.may_write()?;
+        }
         // kube's own `evict` writes `delete_options`, which the API server ignores, and hides the header Retry-After.
         let eviction = Eviction {
             metadata: meta::ObjectMeta {
@@ -258,6 +286,7 @@ impl ClusterApi {
             }),
             ..DeleteParams::default()
         };
+        self.may_write()?;
         let api = Api::<Pod>::namespaced(self.client(), &pod.namespace);
         match api
             .delete(&pod.name, &params)
@@ -281,6 +310,7 @@ impl ClusterApi {
             }),
             ..DeleteParams::default()
         };
+        self.may_write()?;
         let deleted = Api::<Node>::all(self.client()).delete(&node.name, &params).await;
         match deleted.map_err(failed(format!("delete node {}", node.name))) {
             Err(error) if error.is_code(&[404]) => Ok(()),

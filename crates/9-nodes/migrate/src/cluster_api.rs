@@ -22,6 +22,12 @@ const NAMESPACE: &str = "cluster.x-k8s.io/cluster-namespace";
 const DELETE_MACHINE: &str = "cluster.x-k8s.io/delete-machine";
 /// Label of a Machine with the name of its MachineDeployment.
 const DEPLOYMENT: &str = "cluster.x-k8s.io/deployment-name";
+/// Label of objects that the topology of a Cluster has made.
+const TOPOLOGY: &str = "topology.cluster.x-k8s.io/owned";
+/// Label of a MachineDeployment with its name in that topology.
+const TOPOLOGY_NAME: &str = "topology.cluster.x-k8s.io/deployment-name";
+/// Label of objects with the name of their Cluster.
+const CLUSTER: &str = "cluster.x-k8s.io/cluster-name";
 
 /// Kind of an object of Cluster API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +79,52 @@ enum MachineOwner {
 /// Scales a MachineDeployment up by one for a request, whose name is the node's, and the time at which the phase that asks
 /// began: another migration of the same node, after an undo or of a node that joined anew, is another request.
 pub(crate) async fn scale_up(api: &ClusterApi, name: &NamespacedName, wanted: &str) -> Result<(), MigrateError> {
+    let object = scalable(api, name).await?;
+    scale(api, CapiKind::MachineDeployment, &object, 1, (REPLACES, wanted)).await
+}
+
+/// Reads a MachineDeployment that is to be scaled up.
+///
+/// # Errors
+/// When there is none, or somebody else sets its replicas.
+pub(crate) async fn scalable(api: &ClusterApi, name: &NamespacedName) -> Result<DynamicObject, MigrateError> {
     let kind = CapiKind::MachineDeployment;
     let object = kind.of(api, &name.namespace).get(&name.name).await;
     let object = object.map_err(failed(format!("get {} {name}", kind.name())))?;
-    scale(api, kind, &object, 1, (REPLACES, wanted)).await
+    fixed_replicas(&object).map_or(Ok(object), Err)
+}
+
+/// Refusal of a MachineDeployment whose replicas somebody else sets. A topology sets them unless it names none, as it is with
+/// an autoscaler; an object that does not say who manages its fields is taken for one whose replicas it sets.
+fn fixed_replicas(object: &DynamicObject) -> Option<MigrateError> {
+    let name = name_of(object);
+    let label = |key: &str| object.metadata.labels.as_ref()?.get(key).cloned();
+    let is_unknown = object.metadata.managed_fields.as_ref().is_none_or(Vec::is_empty);
+    let (owner, help) = match (label(TOPOLOGY), replicas_manager(object)) {
+        (None, None) => return None,
+        (Some(_), None) if !is_unknown => return None,
+        (Some(_), _) => {
+            let cluster = NamespacedName::new(&name.namespace, label(CLUSTER).unwrap_or_default());
+            let entry = label(TOPOLOGY_NAME).map_or_else(String::new, |entry| format!(" (of the entry `{entry}`)"));
+            let help = format!(
+                "run the same without --machine-deployment, and scale up with `spec.topology.workers.machineDeployments[].replicas`\
+                 {entry} of Cluster {cluster}: nodes are taken as they join"
+            );
+            (format!("the topology of Cluster {cluster}"), help)
+        }
+        (None, Some(manager)) => {
+            let help = format!(
+                "run the same without --machine-deployment, and scale up where `{manager}` has the number from: nodes are taken as \
+                 they join"
+            );
+            (format!("`{manager}`"), help)
+        }
+    };
+    Some(MigrateError::FixedReplicas {
+        name: name.to_string(),
+        owner,
+        help,
+    })
 }
 
 /// Changes a number of replicas. What it is changed for is written beside it in the same patch, so that it is counted once,
@@ -113,6 +161,7 @@ async fn change(
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
     };
+    api.may_write()?;
     let objects = kind.of(api, &name.namespace);
     let patched = objects.patch(&name.name, &params, &Patch::Merge(patch)).await;
     patched
@@ -267,17 +316,22 @@ fn fixed(kind: CapiKind, object: &DynamicObject) -> Option<String> {
     if replicas(object) < 1 {
         return Some(format!("{} has no replicas to take one from", what()));
     }
+    let manager = replicas_manager(object)?;
+    Some(format!(
+        "the replicas of {} are applied by `{manager}`, which would have the machine made anew: change them there",
+        what()
+    ))
+}
+
+/// Name of who applies a number of replicas.
+fn replicas_manager(object: &DynamicObject) -> Option<String> {
     let entries = object.metadata.managed_fields.iter().flatten();
     let mut applied = entries.filter(|entry| {
         let fields = entry.fields_v1.as_ref();
         let has_replicas = fields.is_some_and(|fields| fields.0.pointer("/f:spec/f:replicas").is_some());
         entry.operation.as_deref() == Some("Apply") && has_replicas
     });
-    let manager = applied.next()?.manager.clone().unwrap_or_default();
-    Some(format!(
-        "the replicas of {} are applied by `{manager}`, which would have the machine made anew: change them there",
-        what()
-    ))
+    Some(applied.next()?.manager.clone().unwrap_or_default())
 }
 
 /// Returns `true` if a Machine that is marked is sure to be the one that goes: its MachineDeployment has Machines of no other
@@ -328,6 +382,7 @@ pub(crate) async fn retire(api: &ClusterApi, node: &ObservedNode) -> Result<Stri
             }),
             ..DeleteParams::default()
         };
+        api.may_write()?;
         let machines = CapiKind::Machine.of(api, &name.namespace);
         let deleted = machines.delete(&name.name, &params).await;
         return match deleted.map_err(failed(format!("delete Machine {name}"))) {
@@ -370,6 +425,45 @@ mod tests {
         assert_eq!(refusal(entry("Apply", json!({ "f:spec": { "f:template": {} } }))), None);
         let refused = refusal(entry("Apply", replicas)).expect("refused");
         assert!(refused.contains("MachineDeployment clusters/workers") && refused.contains("capi-topology"));
+    }
+
+    #[test]
+    fn a_topology_is_scaled_where_it_is_written() {
+        let owned = json!({ TOPOLOGY: "", TOPOLOGY_NAME: "md-0", CLUSTER: "prod" });
+        let entry = |manager: &str, operation: &str| {
+            json!([{ "manager": manager, "operation": operation, "fieldsType": "FieldsV1",
+                "fieldsV1": { "f:spec": { "f:replicas": {} } } }])
+        };
+        let refusal = |managed: Value, labels: &Value| {
+            let mut object = deployment(managed);
+            object.metadata.labels = serde_json::from_value(labels.clone()).expect("labels");
+            fixed_replicas(&object).map(|error| {
+                let help = miette::Diagnostic::help(&error).expect("help").to_string();
+                format!("{error}; {help}")
+            })
+        };
+        let none = json!({});
+        // Managed fields, labels, and what the refusal says.
+        let cases = [
+            (json!([]), &none, None),
+            (entry("kubectl", "Update"), &none, None),
+            (entry("argocd", "Apply"), &none, Some("where `argocd` has the number")),
+            (
+                entry("capi-topology", "Apply"),
+                &owned,
+                Some("(of the entry `md-0`) of Cluster clusters/prod"),
+            ),
+            (json!([]), &owned, Some("the topology of Cluster clusters/prod")),
+            // The topology names no number: an autoscaler sets it.
+            (entry("cluster-autoscaler", "Update"), &owned, None),
+        ];
+        for (managed, labels, expected) in cases {
+            let refused = refusal(managed.clone(), labels);
+            match expected {
+                None => assert_eq!(refused, None, "{managed} {labels}"),
+                Some(part) => assert!(refused.as_ref().is_some_and(|text| text.contains(part)), "{refused:?}"),
+            }
+        }
     }
 
     #[test]

@@ -79,6 +79,19 @@ pub enum MigrateError {
         /// User, machine and process that hold it now.
         holder: String,
     },
+    /// The Lease could not be renewed in time. Nobody is known to have taken it.
+    #[error("the Lease of this run was not renewed for {} s", since.as_secs())]
+    #[diagnostic(
+        code(migrate::lease_lapsed),
+        help(
+            "nothing is changed while another run may take over; what was done is recorded on the nodes: run the same \
+             command again when the API server accepts updates of leases"
+        )
+    )]
+    LeaseLapsed {
+        /// Time since the last renewal.
+        since: Duration,
+    },
     /// An annotation has a value that no migration writes.
     #[error("the annotation {key} of node {node} is `{value}`, which no migration writes")]
     #[diagnostic(
@@ -131,6 +144,17 @@ pub enum MigrateError {
     Obstacles {
         /// Number of obstacles.
         count: usize,
+    },
+    /// Somebody else sets the replicas of the MachineDeployment that is to be scaled up.
+    #[error("MachineDeployment {name} cannot be scaled up: its replicas are set by {owner}, which would set them back")]
+    #[diagnostic(code(migrate::fixed_replicas), help("{help}"))]
+    FixedReplicas {
+        /// Namespace and name.
+        name: String,
+        /// Object or program that sets them: `the topology of Cluster clusters/prod`.
+        owner: String,
+        /// Place to change them at.
+        help: String,
     },
     /// Ctrl-C, or a problem with a program that was run.
     #[error(transparent)]
@@ -210,8 +234,12 @@ impl MigrateError {
         self.is_code(&[409])
     }
 
-    /// Returns `true` if the same request may succeed a little later: the API server is away, busy or failing.
+    /// Returns `true` if the same request may succeed a little later: the API server is away, busy or failing, or the Lease is
+    /// to be renewed first.
     pub fn is_transient(&self) -> bool {
+        if matches!(self, Self::LeaseLapsed { .. }) {
+            return true;
+        }
         let Self::Request { source, .. } = self else {
             return false;
         };

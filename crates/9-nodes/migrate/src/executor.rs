@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use basalt_process::{interrupt, plain_text};
+use basalt_process::{Cancellation, interrupt, plain_text};
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -14,19 +14,20 @@ use serde_json::{Map, json};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::api::ClusterApi;
+use crate::api::{ClusterApi, PATIENCE};
 use crate::error::MigrateError;
 use crate::eviction::EvictionAnswer;
 use crate::facts::{MigrationPolicy, MigrationStep, RetirementMode};
 use crate::inspect::{CommandEnds, Inspector, Overview};
 use crate::journal::Journal;
-use crate::lease::HeldLease;
+use crate::lease::LeaseWatch;
 use crate::model::{NamespacedName, NodeChange, ObservedNode};
 use crate::options::{MigrationOptions, ReplacementSource};
 use crate::record::{MigrationPhase, MigrationRecord, REPLACES};
 use crate::transition::{begin, listed, next_step, with_wait};
-use crate::{cluster_api, pending, probe, replacement};
+use crate::{cluster_api, pending, probe};
 
+mod commands;
 mod retirement;
 
 /// Pause between two looks while nothing happens.
@@ -43,9 +44,6 @@ const SLOW_RETRY: Duration = Duration::from_secs(30);
 
 /// Time after which a wait is written down and announced.
 const NOTICE: SignedDuration = SignedDuration::from_secs(15);
-
-/// Longest time without an answer of the API server.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Outcome for one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,6 +87,7 @@ pub(crate) struct Executor<'a> {
     pub(crate) reporter: &'a dyn Reporter,
     pub(crate) journal: Journal,
     pub(crate) inspector: Inspector,
+    pub(crate) lease: LeaseWatch,
     pub(crate) selected: Vec<String>,
     pub(crate) pace: Pace,
 }
@@ -102,11 +101,15 @@ pub(crate) struct Pace {
     done: BTreeSet<String>,
     /// Commands that make replacements.
     commands: BTreeMap<String, JoinHandle<Result<(), String>>>,
+    /// Nodes for which such a command has succeeded: it is not run again when noting that fails.
+    made: BTreeSet<String>,
     /// Failures of those.
     failures: BTreeMap<String, String>,
     /// Commands that end machines.
     retirements: BTreeMap<String, JoinHandle<Result<(), String>>>,
-    /// Ends of those.
+    /// End of all commands.
+    cancellation: Cancellation,
+    /// Ends of those that end machines.
     retired: BTreeMap<String, Result<(), String>>,
     /// Time before which a pod is not evicted again, and the last answer.
     evictions: BTreeMap<String, (Instant, String)>,
@@ -117,11 +120,11 @@ pub(crate) struct Pace {
 
 impl Executor<'_> {
     /// Migrates all nodes.
-    pub(crate) async fn run(mut self, lease: &mut HeldLease) -> Result<MigrationReport, MigrateError> {
+    pub(crate) async fn run(&mut self) -> Result<MigrationReport, MigrateError> {
         let mut outage: Option<Instant> = None;
         loop {
             interrupt::check()?;
-            let pause = match self.round(lease).await {
+            let pause = match self.round().await {
                 Ok(Round::Finished(report)) => return Ok(report),
                 Ok(Round::Stepped) => BUSY,
                 Ok(Round::Waiting) => IDLE,
@@ -146,8 +149,11 @@ impl Executor<'_> {
     }
 
     /// Makes one step of every node that is under way, and begins others.
-    async fn round(&mut self, lease: &mut HeldLease) -> Result<Round, MigrateError> {
-        lease.renew().await?;
+    async fn round(&mut self) -> Result<Round, MigrateError> {
+        // What is read from here on is written about while the Lease is held without a gap.
+        let guard = self.lease.guard();
+        self.api = self.api.guarded(guard.clone());
+        self.management = self.management.guarded(guard);
         let options = self.options;
         let selector = options.replacement_selector.as_deref();
         let overview = Overview::read(&self.api, &options.namespace, selector).await?;
@@ -374,7 +380,7 @@ impl Executor<'_> {
     async fn request(&mut self, node: &ObservedNode, record: Option<&MigrationRecord>) -> Result<bool, MigrateError> {
         match &self.options.replacement {
             ReplacementSource::Command(command) => {
-                if !self.command_succeeded(node, command).await {
+                if !self.command_succeeded(node, command).await? {
                     return Ok(false);
                 }
             }
@@ -386,33 +392,6 @@ impl Executor<'_> {
         }
         self.note_request(node, record).await?;
         Ok(true)
-    }
-
-    /// Starts the command for a node, or takes its result. Returns `true` once it has succeeded.
-    async fn command_succeeded(&mut self, node: &ObservedNode, command: &str) -> bool {
-        let name = &node.name;
-        let Some(running) = self.pace.commands.remove(name) else {
-            self.tell(node, "Requested", "the command for the replacement is run")
-                .await;
-            let (command, node, limit) = (command.to_owned(), node.clone(), self.options.deadline);
-            let run = move || replacement::run_command(&command, &node, limit);
-            self.pace
-                .commands
-                .insert(name.clone(), tokio::task::spawn_blocking(run));
-            return false;
-        };
-        if !running.is_finished() {
-            self.pace.commands.insert(name.clone(), running);
-            self.task(name).detail("the command for the replacement is running");
-            return false;
-        }
-        let failure = match running.await {
-            Ok(Ok(())) => return true,
-            Ok(Err(failure)) => failure,
-            Err(error) => error.to_string(),
-        };
-        self.pace.failures.insert(name.clone(), failure);
-        false
     }
 
     async fn note_request(&self, node: &ObservedNode, record: Option<&MigrationRecord>) -> Result<(), MigrateError> {

@@ -9,18 +9,24 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Api;
 use kube::api::PostParams;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::api::{ClusterApi, MANAGER, failed};
+use crate::api::{ClusterApi, MANAGER, PATIENCE, failed};
 use crate::clock::MigrationClock;
 use crate::error::MigrateError;
 use crate::model::NamespacedName;
 
+mod tenure;
+
+pub(crate) use tenure::{LeaseGuard, LeaseWatch};
+use tenure::{Renewal, Tenure};
+
 /// Time after which a Lease that is not renewed can be taken.
 pub(crate) const DURATION: Duration = Duration::from_secs(30);
 
-/// Time between renewals.
-const RENEWAL: Duration = Duration::from_secs(8);
+/// Longest time of one renewal: another one is tried after it, over another connection.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(15);
 
 /// Time between two looks at a Lease that another holds.
 const LOOK: Duration = Duration::from_secs(2);
@@ -31,11 +37,37 @@ pub(crate) struct HeldLease {
     clock: MigrationClock,
     name: NamespacedName,
     identity: String,
-    renewed: Instant,
+    /// The Lease as this run wrote it last; nothing if somebody else may have written it since.
+    written: Option<Lease>,
+    tenure: watch::Sender<Tenure>,
+}
+
+/// Decision about a Lease that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum LeaseLook {
+    /// It is nobody's, this run's, or was left by a run that is no more.
+    Free,
+    /// Another run holds it, and may be no more.
+    Left { holder: String },
+    /// Another run renews it.
+    Held { holder: String },
+}
+
+impl LeaseLook {
+    /// Decides about a Lease, of which another version may have been seen before, and that since some time.
+    fn of(present: Option<&Lease>, first: Option<&Lease>, watched: Duration, identity: &str) -> Self {
+        match present.and_then(holder).filter(|holder| holder != identity) {
+            None => Self::Free,
+            Some(holder) if version(present) != version(first) => Self::Held { holder },
+            Some(_) if watched >= DURATION => Self::Free,
+            Some(holder) => Self::Left { holder },
+        }
+    }
 }
 
 impl HeldLease {
-    /// Takes the Lease. One that another run left behind is taken after it stayed unchanged for [`DURATION`].
+    /// Takes the Lease. One that another run left behind is taken after it stayed unchanged for [`DURATION`]. Failures that
+    /// may pass are waited out.
     pub(crate) async fn acquire(
         api: &ClusterApi,
         clock: &MigrationClock,
@@ -48,46 +80,116 @@ impl HeldLease {
             clock: clock.clone(),
             name: NamespacedName::new(namespace, MANAGER),
             identity: identity.to_owned(),
-            renewed: Instant::now(),
+            written: None,
+            tenure: watch::Sender::new(Tenure::begin(Instant::now())),
         };
-        let first = lease.read().await?;
-        let began = Instant::now();
-        let mut present = first.clone();
+        let mut first = None;
+        let mut outage: Option<Instant> = None;
         loop {
-            let holder = present.as_ref().and_then(holder);
-            if holder.is_none() || began.elapsed() >= DURATION {
-                match lease.write(present.clone()).await {
-                    Ok(()) => return Ok(lease),
-                    Err(error) if error.is_conflict() => {}
-                    Err(error) => return Err(error),
+            match lease.take(&mut first, &waiting).await {
+                Ok(true) => return Ok(lease),
+                Ok(false) => outage = None,
+                Err(error) if error.is_conflict() => outage = None,
+                Err(error) if error.is_transient() => {
+                    let began = *outage.get_or_insert_with(Instant::now);
+                    if began.elapsed() > PATIENCE {
+                        return Err(error.into_unavailable(began.elapsed()));
+                    }
                 }
-            } else if let Some(holder) = &holder {
-                waiting(holder);
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(LOOK).await;
-            present = lease.read().await?;
-            if let Some(holder) = present.as_ref().and_then(self::holder)
-                && version(present.as_ref()) != version(first.as_ref())
-            {
-                return Err(MigrateError::Held {
-                    holder,
-                    lease: lease.name.name,
-                    namespace: lease.name.namespace,
-                });
+        }
+    }
+
+    /// Looks at the Lease, and takes it if it is free. `first` is how it was seen first, and when.
+    async fn take(
+        &mut self,
+        first: &mut Option<(Option<Lease>, Instant)>,
+        waiting: &impl Fn(&str),
+    ) -> Result<bool, MigrateError> {
+        let present = self.read().await?;
+        let (before, since) = first.get_or_insert_with(|| (present.clone(), Instant::now()));
+        match LeaseLook::of(present.as_ref(), before.as_ref(), since.elapsed(), &self.identity) {
+            LeaseLook::Free => {
+                let asked = Instant::now();
+                self.write(present).await?;
+                self.tenure.send_replace(Tenure::begin(asked));
+                Ok(true)
+            }
+            LeaseLook::Left { holder } => {
+                waiting(&holder);
+                Ok(false)
+            }
+            LeaseLook::Held { holder } => Err(MigrateError::Held {
+                holder,
+                lease: self.name.name.clone(),
+                namespace: self.name.namespace.clone(),
+            }),
+        }
+    }
+
+    /// View of the tenure, for those who write.
+    pub(crate) fn watch(&self) -> LeaseWatch {
+        LeaseWatch(self.tenure.subscribe())
+    }
+
+    /// Does work with the Lease renewed beside it. The work is dropped when the Lease is lost.
+    pub(crate) async fn during<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, MigrateError>>,
+    ) -> Result<T, MigrateError> {
+        tokio::select! {
+            biased;
+            error = self.keep() => Err(error),
+            result = work => result,
+        }
+    }
+
+    /// Renews the Lease again and again, however slow other requests are. Returns when it is lost, or cannot be renewed at
+    /// all; failures that may pass are tried again.
+    async fn keep(&mut self) -> MigrateError {
+        loop {
+            let next = self.tenure.borrow().next_renewal();
+            tokio::time::sleep_until(next).await;
+            let asked = Instant::now();
+            let renewal = match tokio::time::timeout(RENEWAL_LIMIT, self.renew()).await {
+                Ok(Ok(renewal)) => renewal,
+                Ok(Err(error)) if error.is_conflict() || error.is_transient() => Renewal::Failed,
+                Ok(Err(error)) => return error,
+                Err(_) => Renewal::Failed,
+            };
+            if renewal == Renewal::Failed {
+                // It may have been written after all: it is read before it is written again.
+                self.written = None;
+            }
+            let ended = Instant::now();
+            let lost = match &renewal {
+                Renewal::Taken { holder } => Some(holder.clone()),
+                Renewal::Renewed | Renewal::Retaken | Renewal::Failed => None,
+            };
+            self.tenure
+                .send_modify(|tenure| *tenure = tenure.clone().after(renewal, asked, ended));
+            if let Some(holder) = lost {
+                return MigrateError::LeaseLost { holder };
             }
         }
     }
 
-    /// Renews the Lease, if it is time.
-    pub(crate) async fn renew(&mut self) -> Result<(), MigrateError> {
-        if self.renewed.elapsed() < RENEWAL {
-            return Ok(());
+    /// Renews the Lease once: as this run wrote it, and if that is not how it is, as it is read.
+    async fn renew(&mut self) -> Result<Renewal, MigrateError> {
+        if let Some(written) = self.written.clone() {
+            match self.write(Some(written)).await {
+                Err(error) if error.is_code(&[404, 409]) => {}
+                other => return other.map(|()| Renewal::Renewed),
+            }
         }
         let present = self.read().await?;
         match present.as_ref().and_then(holder) {
-            Some(holder) if holder != self.identity => Err(MigrateError::LeaseLost { holder }),
-            // Somebody deleted or released it, and nobody took it.
-            _ => self.write(present).await,
+            Some(holder) if holder != self.identity => Ok(Renewal::Taken { holder }),
+            Some(_) => self.write(present).await.map(|()| Renewal::Renewed),
+            // Somebody deleted it, or took it and gave it back.
+            None => self.write(present).await.map(|()| Renewal::Retaken),
         }
     }
 
@@ -103,7 +205,7 @@ impl HeldLease {
             spec.holder_identity = None;
             spec.renew_time = Some(self.now());
         }
-        self.replace(&lease).await
+        self.replace(&lease).await.map(drop)
     }
 
     async fn read(&self) -> Result<Option<Lease>, MigrateError> {
@@ -125,10 +227,10 @@ impl HeldLease {
                 ..LeaseSpec::default()
             }
         };
-        match present {
+        let written = match present {
             Some(mut lease) => {
                 lease.spec = Some(spec(lease.spec));
-                self.replace(&lease).await?;
+                self.replace(&lease).await?
             }
             None => {
                 let lease = Lease {
@@ -140,19 +242,17 @@ impl HeldLease {
                 };
                 let action = format!("create lease {}", self.name);
                 let created = self.leases().create(&PostParams::default(), &lease).await;
-                created.map_err(failed(action))?;
+                created.map_err(failed(action))?
             }
-        }
-        self.renewed = Instant::now();
+        };
+        self.written = Some(written);
         Ok(())
     }
 
-    async fn replace(&self, lease: &Lease) -> Result<(), MigrateError> {
+    async fn replace(&self, lease: &Lease) -> Result<Lease, MigrateError> {
         let leases = self.leases();
         let replaced = leases.replace(&self.name.name, &PostParams::default(), lease).await;
-        replaced
-            .map(drop)
-            .map_err(failed(format!("update lease {}", self.name)))
+        replaced.map_err(failed(format!("update lease {}", self.name)))
     }
 
     fn leases(&self) -> Api<Lease> {
@@ -172,4 +272,53 @@ fn holder(lease: &Lease) -> Option<String> {
 
 fn version(lease: Option<&Lease>) -> Option<String> {
     lease?.metadata.resource_version.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(version: &str, holder: Option<&str>) -> Lease {
+        Lease {
+            metadata: ObjectMeta {
+                resource_version: Some(version.to_owned()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: holder.map(str::to_owned),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn a_lease_is_free_that_nobody_renews() {
+        let left = || LeaseLook::Left {
+            holder: "other".to_owned(),
+        };
+        let held = || LeaseLook::Held {
+            holder: "other".to_owned(),
+        };
+        let other = |version: &str| Some(lease(version, Some("other")));
+        // The Lease now, as it was seen first, the seconds since, and the decision.
+        let cases = [
+            (None, None, 0, LeaseLook::Free),
+            (Some(lease("1", None)), Some(lease("1", None)), 0, LeaseLook::Free),
+            (Some(lease("1", Some(""))), None, 0, LeaseLook::Free),
+            (other("1"), other("1"), 0, left()),
+            (other("1"), other("1"), 29, left()),
+            (other("1"), other("1"), 30, LeaseLook::Free),
+            (other("2"), other("1"), 2, held()),
+            (other("2"), other("1"), 30, held()),
+            (other("1"), None, 2, held()),
+            (Some(lease("2", None)), other("1"), 2, LeaseLook::Free),
+            // The answer to its taking was lost.
+            (Some(lease("2", Some("me"))), other("1"), 2, LeaseLook::Free),
+        ];
+        for (present, first, seconds, expected) in cases {
+            let watched = Duration::from_secs(seconds);
+            let look = LeaseLook::of(present.as_ref(), first.as_ref(), watched, "me");
+            assert_eq!(look, expected, "{present:?}, first {first:?}, for {seconds} s");
+        }
+    }
 }

@@ -12,7 +12,8 @@
 //! cordon, wait for the replacement, probe it, evict, wait for the moved workloads, soak, and have the old machine ended
 //! if the user says so. What it has done stands in
 //! annotations of the nodes ([`record`]) and nowhere else, so that a run which was killed goes on where it was, from any
-//! machine. A Lease keeps two runs apart; a ConfigMap and Events are the journal. [`undo_migration`] takes back what is
+//! machine. A Lease, which is renewed beside the work and asked before each write, keeps two runs apart; a ConfigMap and Events
+//! are the journal. [`undo_migration`] takes back what is
 //! there to be taken back: cordons of its own, probe pods, annotations.
 //!
 //! kube-rs is asynchronous; the runtime lives in here, and the functions above block. State machine, plan and the reading of

@@ -127,6 +127,7 @@ pub(crate) async fn create(
     let pod: Pod = serde_json::from_value(pod)
         .map_err(kube::Error::SerdeError)
         .map_err(failed(action()))?;
+    api.may_write()?;
     let pods = Api::<Pod>::namespaced(api.client(), namespace);
     match pods
         .create(&PostParams::default(), &pod)

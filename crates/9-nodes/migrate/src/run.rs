@@ -17,7 +17,7 @@ use crate::inspect::Inspector;
 use crate::journal::Journal;
 use crate::lease::HeldLease;
 use crate::model::{ObservedCluster, ObservedNode, ObservedPod};
-use crate::options::{ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection};
+use crate::options::{ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection, ReplacementSource};
 use crate::plan::{self, MigrationPlan, PlanInputs};
 use crate::record::{MigrationPhase, MigrationRecord};
 use crate::replacement;
@@ -132,6 +132,9 @@ impl Migrator {
         let policy = options.policy();
         let cluster = self.api.cluster().await?;
         let selected = self.select(&options.nodes, &cluster.nodes).await?;
+        if let ReplacementSource::MachineDeployment(name) = &options.replacement {
+            cluster_api::scalable(&self.management, name).await?;
+        }
         let selector = options.replacement_selector.as_deref();
         let replacements = replacement::names(&self.api, &cluster.nodes, selector).await?;
         let has_record = |name: &str| {
@@ -222,19 +225,22 @@ impl Migrator {
     ) -> Result<MigrationReport, MigrateError> {
         let nodes = self.api.nodes(None).await?;
         let selected = self.select(&options.nodes, &nodes).await?;
-        let executor = Executor {
-            api: self.api.clone(),
-            management: self.management.clone(),
+        let mut lease = self.lease(options, reporter).await?;
+        let watch = lease.watch();
+        let mut executor = Executor {
+            api: self.api.guarded(watch.guard()),
+            management: self.management.guarded(watch.guard()),
             options,
             policy: options.policy(),
             reporter,
             journal: self.journal(options),
             inspector: Inspector::new(&self.api, &self.management, &self.clock),
+            lease: watch,
             selected,
             pace: Pace::default(),
         };
-        let mut lease = self.lease(options, reporter).await?;
-        let result = or_interrupted(executor.run(&mut lease)).await;
+        let result = or_interrupted(lease.during(executor.run())).await;
+        executor.end_commands().await;
         release(lease).await;
         result
     }
@@ -254,10 +260,11 @@ impl Migrator {
             let nodes = self.api.nodes(None).await?;
             self.select(&options.nodes, &nodes).await?
         };
-        let lease = self.lease(options, reporter).await?;
+        let mut lease = self.lease(options, reporter).await?;
         let journal = self.journal(options);
-        let undo = crate::undo::undo(&self.api, &journal, &options.namespace, &names, reporter);
-        let result = or_interrupted(undo).await;
+        let api = self.api.guarded(lease.watch().guard());
+        let undo = crate::undo::undo(&api, &journal, &options.namespace, &names, reporter);
+        let result = or_interrupted(lease.during(undo)).await;
         release(lease).await;
         result
     }

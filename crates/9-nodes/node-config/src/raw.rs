@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use basalt_document::redaction::redact;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +114,7 @@ pub enum ConfigKind {
 }
 
 /// The cluster and how to get into it.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Cluster {
     /// The address of the API server: `https://10.0.0.1:6443`. Needed, unless there is a `kubeconfig`.
@@ -148,6 +149,23 @@ pub struct Cluster {
     /// Names inside the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<ClusterDns>,
+}
+
+/// Tokens and the kubeconfig are never shown; that they are there is.
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let masked = |secret: &Option<String>| secret.as_ref().map(|_| "…");
+        f.debug_struct("Cluster")
+            .field("endpoint", &self.endpoint.as_deref().map(redact))
+            .field("ca", &self.ca)
+            .field("ca_cert_hashes", &self.ca_cert_hashes)
+            .field("bootstrap_token", &masked(&self.bootstrap_token))
+            .field("discovery_token", &masked(&self.discovery_token))
+            .field("kubeconfig", &masked(&self.kubeconfig))
+            .field("kubelet_config", &self.kubelet_config)
+            .field("dns", &self.dns)
+            .finish()
+    }
 }
 
 /// Base of the kubelet's configuration, over which the settings of the NodeConfig are laid.

@@ -236,3 +236,47 @@ fn networks_that_lose_the_node() {
         ),
     ]);
 }
+
+#[test]
+fn default_gateways() {
+    let two = |one: &str, other: &str| {
+        format!(
+            "network: {{ interfaces: [{{ name: a, addresses: [10.0.0.11/24, 'fd00::11/64'], {one} }}, \
+             {{ name: b, addresses: [10.0.1.11/24, 'fd01::11/64'], {other} }}], dns: {{ servers: [10.0.0.2] }} }}"
+        )
+    };
+    let (first, second) = ("gateway: 10.0.0.1", "gateway: 10.0.1.1");
+    accepted(&[
+        &two(first, "metric: 100, gateway: 10.0.1.1"),
+        &two(first, "gateway: 'fd01::1'"),
+        &two(first, "routes: [{ to: 10.0.0.0/8, via: 10.0.1.1 }]"),
+        &two(first, "routes: [{ to: 0.0.0.0/0, via: 10.0.1.1, metric: 5 }]"),
+        &two(
+            "gateway: 10.0.0.1, routes: [{ to: '::/0', via: 'fd00::1' }]",
+            "mtu: 1500",
+        ),
+        // DHCP gives its routes a metric of its own.
+        &two(first, "dhcp: true, gateway: 10.0.1.1"),
+    ]);
+    let says = "`10.0.1.1` is a default gateway of IPv4 beside `10.0.0.1`, and has the same metric";
+    refused(&[
+        (&two(first, second), says),
+        (&two(first, "metric: 0, gateway: 10.0.1.1"), says),
+        (
+            &two("metric: 100, gateway: 10.0.0.1", "metric: 100, gateway: 10.0.1.1"),
+            says,
+        ),
+        (&two(first, "routes: [{ to: 0.0.0.0/0, via: 10.0.1.1 }]"), says),
+        (
+            &two(
+                "gateway: 10.0.0.1, routes: [{ to: 0.0.0.0/0, via: 10.0.0.2 }]",
+                "mtu: 1500",
+            ),
+            "`10.0.0.2` is a default gateway of IPv4 beside `10.0.0.1`",
+        ),
+        (
+            &two("gateway: 'fd00::1'", "metric: 1024, gateway: 'fd01::1'"),
+            "a default gateway of IPv6",
+        ),
+    ]);
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use basalt_document::problem::Problems;
 use basalt_document::redaction::redact;
-use basalt_node_config::{Clock, KubeletMinor, LARGEST, check_for, json_schema, kubelet_extra_fields};
+use basalt_node_config::{Clock, KubeletMinor, LARGEST, check_for, json_schema, kubelet_extra_fields, raw};
 use miette::NarratableReportHandler;
 use proptest::prelude::*;
 
@@ -172,6 +172,39 @@ fn secrets_are_marked_in_the_schema() {
         let marked = schema.pointer(&format!("/$defs/{object}/properties/{key}/writeOnly"));
         assert_eq!(marked, Some(&serde_json::Value::Bool(true)), "{object} {key}");
     }
+}
+
+#[test]
+fn the_written_form_shows_none_in_debug_output() {
+    let [token, discovery, password, identity, key, proxy] = SECRETS;
+    // Every field that the schema marks as a secret has one.
+    let config: raw::NodeConfig = serde_json::from_value(serde_json::json!({
+        "apiVersion": "basalt.dev/v1",
+        "kind": "NodeConfig",
+        "cluster": {
+            "endpoint": format!("https://u:{password}@10.87.0.1:6443"),
+            "bootstrapToken": format!("abcdef.{token}"),
+            "discoveryToken": format!("fedcba.{discovery}"),
+            "kubeconfig": format!("users: [{{ name: u, user: {{ token: {identity} }} }}]"),
+        },
+        "registries": [{
+            "host": "docker.io",
+            "auth": { "username": password, "password": password, "identityToken": identity },
+            "clientCertificate": { "certificate": "public", "key": key },
+        }],
+        "proxy": { "http": format!("http://u:{proxy}@proxy.example"), "https": format!("http://u:{proxy}@proxy.example") },
+    }))
+    .unwrap();
+    let shown = format!("{config:?} {config:#?}");
+    for secret in SECRETS {
+        assert!(!shown.contains(secret), "{secret}: {shown}");
+    }
+    assert!(
+        shown.contains("10.87.0.1:6443") && shown.contains("docker.io"),
+        "{shown}"
+    );
+    // That a token is there is no secret.
+    assert!(shown.contains("bootstrap_token: Some"), "{shown}");
 }
 
 /// Collects the keys of all objects in a schema.

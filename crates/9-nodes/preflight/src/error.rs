@@ -2,7 +2,7 @@
 
 use basalt_document::problem::Problems;
 use basalt_image::ImageError;
-use basalt_process::without_path;
+use basalt_process::{ProcessError, without_path};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -102,6 +102,10 @@ pub enum PreflightError {
     #[error("a NodeConfig cannot be written: {0}")]
     #[diagnostic(code(preflight::yaml), help("this is a bug of Basalt: please report it"))]
     Yaml(String),
+    /// Ctrl-C, or a signal to end.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] ProcessError),
     /// The packages of the image cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -41,6 +41,11 @@ impl<'n> Field<'n> {
         keys.iter().try_fold(self.clone(), |field, key| field.get(key))
     }
 
+    /// Returns `true` for a list, and for nothing in its place.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.node.kind, Kind::List(_) | Kind::Null)
+    }
+
     /// Items of a list; none if this is no list.
     pub(crate) fn items(&self) -> Vec<Self> {
         let Kind::List(items) = &self.node.kind else {

@@ -59,6 +59,9 @@ const TEMPLATES: [&[&str]; 4] = [
     &[],
 ];
 
+/// Lists of containers of a pod.
+const CONTAINERS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+
 impl Pod {
     /// Reads the pod or the template in an object; `None` if there are no containers. Kinds need not be known: templates
     /// are found in custom resources of the same form, too.
@@ -71,6 +74,15 @@ impl Pod {
         })
     }
 
+    /// Place of containers of the pod or the template in an object that are no list.
+    pub(crate) fn without_list(root: &Field<'_>) -> Option<Place> {
+        let templates = TEMPLATES.iter().filter_map(|keys| root.at(keys));
+        let specs = templates.filter_map(|template| template.get("spec"));
+        let lists = specs.flat_map(|spec| CONTAINERS.map(|kind| spec.get(kind)));
+        let mut others = lists.flatten().filter(|list| !list.is_list());
+        others.next().map(|list| list.place())
+    }
+
     fn read(template: &Field<'_>, spec: &Field<'_>) -> Self {
         let annotations = template.at(&["metadata", "annotations"]);
         let annotations = annotations.map(|field| field.entries()).unwrap_or_default();
@@ -81,8 +93,7 @@ impl Pod {
             let value = field.text_of("value").unwrap_or_default().to_owned();
             Some((field.placed("name")?, value))
         };
-        let kinds = ["initContainers", "containers", "ephemeralContainers"];
-        let containers = kinds.iter().flat_map(|kind| spec.list(kind));
+        let containers = CONTAINERS.iter().flat_map(|kind| spec.list(kind));
         Self {
             annotations: annotations
                 .filter_map(|(key, value)| Some((key.to_owned(), value.as_placed()?)))

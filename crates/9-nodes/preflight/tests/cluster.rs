@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use basalt_preflight::{ApiConnection, ClusterSource, ObjectSource, PreflightError, UnreadSource};
+use basalt_process::Cancellation;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
@@ -43,7 +44,11 @@ impl Api {
                     Some(left) => left[0].clone(),
                     None => (200, json!({ "kind": "List", "items": [] })),
                 };
-                let response = tiny_http::Response::from_string(body.to_string()).with_status_code(status);
+                let wish = body.get("retryAfter").and_then(Value::as_u64).unwrap_or_default();
+                let wish = tiny_http::Header::from_bytes("Retry-After", wish.to_string()).expect("a header");
+                let response = tiny_http::Response::from_string(body.to_string())
+                    .with_status_code(status)
+                    .with_header(wish);
                 request.respond(response).expect("answered");
             }
         });
@@ -133,6 +138,64 @@ fn an_expired_page_begins_anew() {
     ]));
     let (objects, _) = api.read(&json!({})).expect("read");
     assert_eq!(objects, ["DaemonSet n/one", "DaemonSet n/two"]);
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let busy = (429, json!({ "message": "too many requests" }));
+    let failing = (503, json!({ "message": "etcdserver: leader changed" }));
+    let api = Api::start(Answers::from([
+        (FIRST.to_owned(), vec![busy.clone(), page("one", "abc")]),
+        (SECOND.to_owned(), vec![failing.clone(), busy, page("two", "")]),
+        ("/api/v1/pods?limit=500".to_owned(), vec![failing]),
+    ]));
+    let (objects, unread) = api.read(&json!({})).expect("read");
+    assert_eq!(objects, ["DaemonSet n/one", "DaemonSet n/two"]);
+    assert_eq!(unread.len(), 1, "{unread:?}");
+    assert_eq!(unread[0].reason, "HTTP status 503: etcdserver: leader changed");
+    let requests = api.requests.lock().expect("lock").clone();
+    let pods = requests.iter().filter(|(request, _)| request.contains("/pods?"));
+    assert_eq!(pods.count(), 5);
+}
+
+#[test]
+fn an_interruption_ends_the_reading_between_pages_and_in_a_pause() {
+    let wait = (429, json!({ "message": "too many requests", "retryAfter": 30 }));
+    let api = Api::start(Answers::from([(FIRST.to_owned(), vec![wait])]));
+    let cancellation = Cancellation::default();
+    let begin = std::time::Instant::now();
+    let read = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while api.requests.lock().expect("lock").is_empty() && begin.elapsed().as_secs() < 10 {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            cancellation.request();
+        });
+        cancellation.scope(|| api.read(&json!({})))
+    });
+    assert!(matches!(read, Err(PreflightError::Process(error)) if error.is_interrupt()));
+    assert!(begin.elapsed().as_secs() < 20, "the pause was not left");
+    let before = api.requests.lock().expect("lock").len();
+    assert!(cancellation.scope(|| api.read(&json!({}))).is_err());
+    assert_eq!(api.requests.lock().expect("lock").len(), before);
+}
+
+#[test]
+fn a_pod_whose_containers_are_no_list_is_named() {
+    let items = json!([
+        { "metadata": { "name": "odd", "namespace": "n" }, "spec": { "containers": { "name": "a" } } },
+        { "metadata": { "name": "good", "namespace": "n" }, "spec": { "containers": [{ "name": "a", "image": "b" }] } },
+    ]);
+    let list = (200, json!({ "kind": "PodList", "apiVersion": "v1", "items": items }));
+    let api = Api::start(Answers::from([("/api/v1/pods?limit=500".to_owned(), vec![list])]));
+    let (objects, unread) = api.read(&json!({})).expect("read");
+    assert_eq!(objects, ["Pod n/good"]);
+    assert_eq!(unread.len(), 1, "{unread:?}");
+    assert_eq!(unread[0].source, "pods");
+    assert!(
+        unread[0].reason.starts_with("Pod n/odd: `spec.containers` is no list"),
+        "{unread:?}"
+    );
 }
 
 #[test]

@@ -19,31 +19,29 @@ impl Executor<'_> {
                 self.tell(node, "Retiring", &done).await;
                 Ok(true)
             }
-            MachineRetirement::Command(command) => Ok(self.retirement_has_ended(node, command).await),
+            MachineRetirement::Command(command) => self.retirement_has_ended(node, &command).await,
             MachineRetirement::Keep | MachineRetirement::ByHand => Ok(true),
         }
     }
 
     /// Starts the command that ends a machine, or takes its result. Returns `true` once it has ended.
-    async fn retirement_has_ended(&mut self, node: &ObservedNode, command: String) -> bool {
+    async fn retirement_has_ended(&mut self, node: &ObservedNode, command: &str) -> Result<bool, MigrateError> {
         let name = &node.name;
         let Some(running) = self.pace.retirements.remove(name) else {
+            let started = self.start_command(node, command)?;
+            self.pace.retirements.insert(name.clone(), started);
             self.tell(node, "Retiring", "the command that ends the machine is run")
                 .await;
-            let (node, limit) = (node.clone(), self.options.deadline);
-            let run = move || replacement::run_command(&command, &node, limit);
-            let running = tokio::task::spawn_blocking(run);
-            self.pace.retirements.insert(name.clone(), running);
-            return false;
+            return Ok(false);
         };
         if !running.is_finished() {
             self.pace.retirements.insert(name.clone(), running);
             self.task(name).detail("the command that ends the machine is running");
-            return false;
+            return Ok(false);
         }
         let ended = running.await.unwrap_or_else(|error| Err(error.to_string()));
         self.pace.retired.insert(name.clone(), ended);
-        true
+        Ok(true)
     }
 
     /// Deletes the object of a node whose machine is off.

@@ -6,6 +6,7 @@
 mod chaos;
 mod controllers;
 mod kills;
+mod leases;
 mod objects;
 mod permissions;
 mod refusals;

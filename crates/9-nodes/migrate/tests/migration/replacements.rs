@@ -1,9 +1,9 @@
 //! Migrations that come to their end: every origin of replacements, both orders, several nodes at once.
 
-use basalt_migrate::ReplacementSource;
 use basalt_migrate::facts::ReplacementOrder;
 use basalt_migrate::model::NamespacedName;
 use basalt_migrate::record::MigrationPhase;
+use basalt_migrate::{MigrateError, ReplacementSource};
 use basalt_progress::Silent;
 use serde_json::json;
 
@@ -170,6 +170,32 @@ async fn cluster_api_makes_one_machine_for_each_node() {
     assert_eq!(deployments[0]["spec"]["replicas"], 2);
     let replacements: Vec<_> = report.nodes.iter().map(|node| node.replacement.as_deref()).collect();
     assert_eq!(replacements, [Some("machine-1"), Some("machine-2")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_deployment_of_a_topology_is_refused_before_anything_changes() {
+    let simulation = Simulation::new(|state| {
+        two_nodes(state);
+        let labels = json!({ "topology.cluster.x-k8s.io/owned": "", "cluster.x-k8s.io/cluster-name": "prod" });
+        let managed = json!([{ "manager": "capi-topology", "operation": "Apply", "fieldsType": "FieldsV1",
+            "fieldsV1": { "f:spec": { "f:replicas": {} } } }]);
+        let deployment = json!({ "metadata": { "name": "workers", "labels": labels, "managedFields": managed },
+            "spec": { "replicas": 0 }, "status": { "replicas": 0 } });
+        state.put("machinedeployments", "clusters", deployment);
+    });
+    let mut options = options(&["old-1"]);
+    options.replacement = ReplacementSource::MachineDeployment(NamespacedName::new("clusters", "workers"));
+    let error = simulation.plan(&options).await.expect_err("refused");
+    assert!(
+        matches!(&error, MigrateError::FixedReplicas { owner, .. } if owner == "the topology of Cluster clusters/prod"),
+        "{error:?}"
+    );
+    assert!(simulation.writes().is_empty());
+    // A run without a plan does not scale it, either.
+    let error = simulation.run(&options).await.expect_err("refused");
+    assert!(matches!(&error, MigrateError::FixedReplicas { .. }), "{error:?}");
+    let deployments = simulation.state(|state| state.all("machinedeployments"));
+    assert_eq!(deployments[0]["spec"]["replicas"], 0);
 }
 
 #[tokio::test(start_paused = true)]

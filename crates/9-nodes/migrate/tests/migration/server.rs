@@ -38,6 +38,8 @@ pub struct State {
 /// Request, taken apart.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// Process that asks.
+    pub client: String,
     /// HTTP method.
     pub method: Method,
     /// API group; empty for the core.
@@ -58,7 +60,7 @@ pub struct Call {
 
 impl Call {
     /// Reads a request.
-    pub async fn read(request: Request<Body>) -> Self {
+    pub async fn read(client: String, request: Request<Body>) -> Self {
         let (parts, body) = request.into_parts();
         let body = body.collect_bytes().await.expect("a body");
         let path = parts.uri.path().trim_matches('/').to_owned();
@@ -74,6 +76,7 @@ impl Call {
         };
         let at = |index: usize| rest.get(index).map(|text| (*text).to_owned());
         Self {
+            client,
             method: parts.method,
             group: group.to_owned(),
             namespace: namespace.to_owned(),

@@ -64,6 +64,12 @@ struct Shared {
     faults: Vec<Fault>,
     kill_at: Option<usize>,
     disturbance: Option<Disturbance>,
+    /// Time that a request is on its way.
+    latency: Duration,
+    /// Number of runs so far.
+    runs: usize,
+    /// Writes that were done, except to the journal: the process and the resource, in their order.
+    writes: Vec<(String, String)>,
     /// Fewest Ready pods of each ReplicaSet since it had all of them.
     fewest: BTreeMap<String, u64>,
 }
@@ -112,6 +118,16 @@ impl Simulation {
         self.shared.lock().expect("unpoisoned").disturbance = disturbance;
     }
 
+    /// Has every request from now on take a time until it arrives.
+    pub fn slow_down(&self, latency: Duration) {
+        self.shared.lock().expect("unpoisoned").latency = latency;
+    }
+
+    /// Writes so far, except to the journal: the process and the resource, in their order.
+    pub fn writes(&self) -> Vec<(String, String)> {
+        self.shared.lock().expect("unpoisoned").writes.clone()
+    }
+
     /// Looks at the cluster, and may change it.
     pub fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.shared.lock().expect("unpoisoned").state)
@@ -133,8 +149,12 @@ impl Simulation {
         i64::try_from(self.since.elapsed().as_secs()).expect("short")
     }
 
-    async fn answer(self, request: Request<Body>) -> Result<Response<Body>, std::io::Error> {
-        let call = Call::read(request).await;
+    async fn answer(self, client: String, request: Request<Body>) -> Result<Response<Body>, std::io::Error> {
+        let call = Call::read(client, request).await;
+        let latency = self.shared.lock().expect("unpoisoned").latency;
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
+        }
         let response = {
             let mut shared = self.shared.lock().expect("unpoisoned");
             shared.pass(self.start + SignedDuration::try_from(self.since.elapsed()).expect("short"));
@@ -155,7 +175,8 @@ impl Simulation {
     /// Returns a new process: a migrator with a client of its own.
     pub fn migrator(&self, identity: &str) -> Migrator {
         let simulation = self.clone();
-        let service = tower::service_fn(move |request| simulation.clone().answer(request));
+        let client = identity.to_owned();
+        let service = tower::service_fn(move |request| simulation.clone().answer(client.clone(), request));
         let api = ClusterApi::with_client(Client::new(service, "default"));
         Migrator {
             management: api.clone(),
@@ -184,7 +205,12 @@ impl Simulation {
         options: &MigrationOptions,
         reporter: &dyn Reporter,
     ) -> Result<MigrationReport, MigrateError> {
-        let identity = format!("run at {}", self.seconds());
+        let number = {
+            let mut shared = self.shared.lock().expect("unpoisoned");
+            shared.runs += 1;
+            shared.runs
+        };
+        let identity = format!("run {number} at {}", self.seconds());
         self.migrator(&identity).run(options, reporter).await
     }
 
@@ -327,6 +353,9 @@ impl Shared {
             _ => {}
         }
         let answer = self.state.answer(call);
+        if call.is_write() && !matches!(call.resource.as_str(), "events" | "configmaps") {
+            self.writes.push((call.client.clone(), call.resource.clone()));
+        }
         self.state.pass();
         self.observe();
         if call.is_write() && self.kill_at.is_some_and(|limit| self.state.writes >= limit) {

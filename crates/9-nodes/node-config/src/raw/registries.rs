@@ -92,11 +92,9 @@ pub struct RegistryAuth {
     pub identity_token: Option<String>,
 }
 
-/// A password is never shown, not even in a debugging aid.
+/// A password is never shown, not even in a debugging aid, nor a name that may be one.
 impl std::fmt::Debug for RegistryAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistryAuth")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("RegistryAuth").finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{interfaces, links, same_family};
+use super::{gateways, interfaces, links, same_family};
 use crate::address::{Address, Cidr};
 use crate::checked::{HostDns, Interface, InterfaceMatch, Network, Route};
 use crate::finder::Finder;
@@ -14,6 +14,7 @@ const SMALLEST_OF_IPV6: u32 = 1280;
 
 pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> Network {
     interfaces::check(finder, path, raw);
+    gateways::check(finder, &path.key("interfaces"), &raw.interfaces);
     let place = path.key("interfaces");
     let links: HashSet<&str> = raw.vlans.iter().map(|vlan| vlan.link.as_str()).collect();
     let interfaces = raw.interfaces.iter().enumerate();

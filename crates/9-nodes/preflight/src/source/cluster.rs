@@ -1,15 +1,26 @@
 //! Objects of a cluster, listed read-only and page by page. Our own client: what is needed is GET with a client certificate or
 //! a token, and `ureq` with rustls is in the command anyway; kube-rs would bring an asynchronous runtime and types of all kinds.
 
+use std::time::Duration;
+
+use basalt_process::{ProcessError, interrupt, wait};
 use serde_json::Value;
 
-use super::{ApiConnection, ObjectSource, UnreadSource};
+use super::connection::PageAnswer;
+use super::{ApiConnection, ObjectSource, UnreadSource, defect};
 use crate::{ManifestObject, PreflightError};
 
 /// Objects per page.
 const PAGE: usize = 500;
 /// Times that a list is begun anew when its page token has expired (HTTP status 410).
 const RESTARTS: usize = 3;
+/// Requests for one page at most, where the API server is busy or fails.
+const TRIES: u32 = 5;
+/// Pause after the first of them that failed; it doubles after each.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Least and most of a pause that the API server asks for (Retry-After).
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Kind of objects that is listed.
 #[derive(Debug, Clone, Copy)]
@@ -67,10 +78,32 @@ pub struct ClusterSource {
 /// Failure to list a kind.
 #[derive(Debug)]
 enum Failure {
-    /// Answer of the API server: status and message.
-    Refused(u16, String),
+    /// Answer of the API server.
+    Refused {
+        status: u16,
+        message: String,
+        retry_after: Option<Duration>,
+    },
     /// No answer.
     Unreachable(String),
+    /// Ctrl-C, or a signal to end.
+    Interrupted(ProcessError),
+}
+
+impl Failure {
+    /// Pause before a request is sent again, by the number of its failures; `None` where that would change nothing.
+    fn pause(&self, failures: u32) -> Option<Duration> {
+        let Self::Refused {
+            status, retry_after, ..
+        } = self
+        else {
+            return None;
+        };
+        let may_pass = *status == 429 || *status >= 500;
+        let doubled = || FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
+        let pause = retry_after.unwrap_or_else(doubled);
+        (may_pass && failures < TRIES).then(|| pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE))
+    }
 }
 
 impl ClusterSource {
@@ -85,9 +118,9 @@ impl ClusterSource {
         let mut objects = Vec::new();
         let mut token = String::new();
         loop {
-            let page = match self.page(kind, &token) {
+            let page = match self.page_patiently(kind, &token) {
                 // The token of a list that took too long: what came before may have changed.
-                Err(Failure::Refused(410, _)) if restarts < RESTARTS => {
+                Err(Failure::Refused { status: 410, .. }) if restarts < RESTARTS => {
                     restarts += 1;
                     objects.clear();
                     token.clear();
@@ -107,16 +140,33 @@ impl ClusterSource {
         }
     }
 
+    /// A page, asked for again where the API server is busy or fails.
+    fn page_patiently(&self, kind: &ListedKind, token: &str) -> Result<Value, Failure> {
+        let mut failures = 0;
+        loop {
+            interrupt::check().map_err(Failure::Interrupted)?;
+            let answer = self.page(kind, token);
+            failures += 1;
+            let pause = answer.as_ref().err().and_then(|failure| failure.pause(failures));
+            match pause {
+                Some(pause) => wait::sleep(pause).map_err(Failure::Interrupted)?,
+                None => return answer,
+            }
+        }
+    }
+
     fn page(&self, kind: &ListedKind, token: &str) -> Result<Value, Failure> {
         let limit = PAGE.to_string();
         let mut query = vec![("limit", limit.as_str())];
         if !token.is_empty() {
             query.push(("continue", token));
         }
-        let (status, text) = self
-            .connection
-            .get(&kind.path(), &query)
-            .map_err(Failure::Unreachable)?;
+        let answer = self.connection.get(&kind.path(), &query);
+        let PageAnswer {
+            status,
+            retry_after,
+            text,
+        } = answer.map_err(Failure::Unreachable)?;
         let value: Value = match serde_json::from_str(&text) {
             Ok(value) => value,
             Err(error) if status == 200 => {
@@ -131,7 +181,11 @@ impl ClusterSource {
             .get("message")
             .and_then(Value::as_str)
             .unwrap_or("no reason is given");
-        Err(Failure::Refused(status, message.to_owned()))
+        Err(Failure::Refused {
+            status,
+            message: message.to_owned(),
+            retry_after,
+        })
     }
 }
 
@@ -142,17 +196,30 @@ impl ObjectSource for ClusterSource {
         for kind in &KINDS {
             let reason = match self.list(kind) {
                 Ok(listed) => {
-                    objects.extend(listed);
+                    for object in listed {
+                        match defect::without_list(&object) {
+                            Some(defect) => unread.push(UnreadSource {
+                                source: kind.resource.to_owned(),
+                                reason: defect.reason,
+                            }),
+                            None => objects.push(object),
+                        }
+                    }
                     continue;
                 }
                 // A cluster without the kind has no such objects.
-                Err(Failure::Refused(404, _)) => continue,
-                Err(Failure::Refused(403, message)) => {
+                Err(Failure::Refused { status: 404, .. }) => continue,
+                Err(Failure::Refused {
+                    status: 403, message, ..
+                }) => {
                     format!("{message} (`basalt preflight --rbac` shows what is needed)")
                 }
-                Err(Failure::Refused(401, message)) => return Err(self.refused(&message)),
-                Err(Failure::Refused(status, message)) => format!("HTTP status {status}: {message}"),
+                Err(Failure::Refused {
+                    status: 401, message, ..
+                }) => return Err(self.refused(&message)),
+                Err(Failure::Refused { status, message, .. }) => format!("HTTP status {status}: {message}"),
                 Err(Failure::Unreachable(reason)) => return Err(self.unreachable(kind, reason)),
+                Err(Failure::Interrupted(error)) => return Err(error.into()),
             };
             unread.push(UnreadSource {
                 source: kind.resource.to_owned(),
@@ -180,5 +247,36 @@ impl ClusterSource {
             reason,
             help: "does `kubectl --kubeconfig FILE get nodes` work from here?".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_asked_for_again_and_not_for_ever() {
+        let seconds = |seconds: f64| Some(Duration::from_secs_f64(seconds));
+        // Status, Retry-After, failures, and the pause.
+        for (status, wish, failures, expected) in [
+            (429, None, 1, seconds(0.5)),
+            (503, None, 2, seconds(1.0)),
+            (500, None, 4, seconds(4.0)),
+            (500, None, 5, None),
+            (429, Some(7), 1, seconds(7.0)),
+            (429, Some(7), 5, None),
+            (429, Some(0), 1, seconds(0.1)),
+            (503, Some(3600), 1, seconds(30.0)),
+            (403, Some(1), 1, None),
+            (410, None, 1, None),
+        ] {
+            let failure = Failure::Refused {
+                status,
+                message: String::new(),
+                retry_after: wish.map(Duration::from_secs),
+            };
+            assert_eq!(failure.pause(failures), expected, "{status}, {wish:?}, {failures}");
+        }
+        assert_eq!(Failure::Unreachable(String::new()).pause(1), None);
     }
 }

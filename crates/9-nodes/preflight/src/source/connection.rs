@@ -27,6 +27,16 @@ const PLUGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of an answer at most: a page of 500 objects of 1.5 MiB each, which etcd permits.
 const LARGEST: u64 = 1 << 30;
 
+/// Answer of an API server, whatever its status.
+pub(super) struct PageAnswer {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// Time after which the server wants to be asked again (Retry-After).
+    pub(super) retry_after: Option<Duration>,
+    /// Body.
+    pub(super) text: String,
+}
+
 /// Connection to an API server. Only GET requests are sent.
 pub struct ApiConnection {
     agent: Agent,
@@ -87,8 +97,8 @@ impl ApiConnection {
         &self.server
     }
 
-    /// Status and text of an answer, whatever the status.
-    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<(u16, String), String> {
+    /// Answer to a GET request.
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<PageAnswer, String> {
         let mut request = self.agent.get(format!("{}{path}", self.server));
         for (name, value) in query {
             request = request.query(*name, *value);
@@ -98,8 +108,15 @@ impl ApiConnection {
         }
         let mut answer = request.call().map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
+        // In seconds. The other form, a date, would trust two clocks.
+        let retry_after = answer.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = answer.body_mut().with_config().limit(LARGEST);
-        Ok((status, body.read_to_string().map_err(|error| error.to_string())?))
+        Ok(PageAnswer {
+            status,
+            retry_after: retry_after.map(Duration::from_secs),
+            text: body.read_to_string().map_err(|error| error.to_string())?,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use basalt_document::{Document, Kind, Node};
 
 use crate::ManifestObject;
 use crate::examine::is_read;
+use crate::pod::Pod;
 
 /// Defect of a document or of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,8 @@ pub(super) fn of_document(document: &Document, text: &str) -> Option<Defect> {
 
 /// Template in quotes (`image: "{{ .Values.image }}"`), or an object that is not complete.
 pub(super) fn of_object(object: &ManifestObject) -> Option<Defect> {
-    quoted_template(object).map(template).or_else(|| incomplete(object))
+    let template = quoted_template(object).map(template);
+    template.or_else(|| without_list(object)).or_else(|| incomplete(object))
 }
 
 fn template(offset: usize) -> Defect {
@@ -94,12 +96,35 @@ fn is_action(text: &str, is_of_program: bool) -> bool {
     actions.any(|(action, _)| !is_of_program || OF_CHARTS.iter().any(|part| action.contains(part)))
 }
 
+/// Object with pods whose containers are no list, so that rules would find none.
+pub(super) fn without_list(object: &ManifestObject) -> Option<Defect> {
+    if !is_of_pods(object) {
+        return None;
+    }
+    let place = Pod::without_list(&object.root())?;
+    Some(Defect {
+        offset: place.offset,
+        reason: format!(
+            "{}: `{}` is no list, and the object was not looked at (the API server would refuse it)",
+            object.id, place.path
+        ),
+    })
+}
+
+/// Returns `true` for kinds of Kubernetes' own that are pods or have a template of them.
+fn is_of_pods(object: &ManifestObject) -> bool {
+    matches!(
+        (object.group(), object.id.kind.as_str()),
+        ("", "Pod" | "PodTemplate" | "ReplicationController")
+            | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
+            | ("batch", "CronJob" | "Job")
+    )
+}
+
 /// Object of a kind of Kubernetes' own that lacks what rules look at.
 fn incomplete(object: &ManifestObject) -> Option<Defect> {
     let lacks = match (object.group(), object.id.kind.as_str()) {
-        ("", "Pod" | "PodTemplate" | "ReplicationController")
-        | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
-        | ("batch", "CronJob" | "Job") => "containers",
+        _ if is_of_pods(object) => "containers",
         ("", "PersistentVolume") => "volume",
         ("node.k8s.io", "RuntimeClass") => "handler",
         _ => return None,
@@ -212,6 +237,26 @@ mod tests {
         ] {
             assert_eq!(found(&text), [] as [&str; 0], "{text}");
         }
+    }
+
+    #[test]
+    fn containers_that_are_no_list_are_named() {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: {name: a, image: b}\n---\n\
+                    apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: c, namespace: n}\nspec: {jobTemplate: {spec: {template: {spec: {\
+                    initContainers: a, containers: [{name: a, image: b}]}}}}}\n---\n\
+                    apiVersion: v1\nkind: Pod\nmetadata: {name: none}\nspec: {containers: null}\n---\n\
+                    apiVersion: example.org/v1\nkind: Pod\nmetadata: {name: other}\nspec: {containers: {a: b}}\n---\n\
+                    apiVersion: v1\nkind: Pod\nmetadata: {name: good}\nspec: {initContainers: null, containers: [{name: a, image: b}]}\n";
+        let found: Vec<String> = defects(text)
+            .iter()
+            .filter_map(|defect| Some(defect.split_once(": ")?.1.to_owned()))
+            .collect();
+        let expected = [
+            "Pod p: `spec.containers` is no list, and the object was not looked at",
+            "CronJob n/c: `spec.jobTemplate.spec.template.spec.initContainers` is no list, and the object was not looked at",
+            "Pod none has no containers",
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]

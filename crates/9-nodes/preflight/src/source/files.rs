@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use basalt_document::Document;
-use basalt_process::without_path;
+use basalt_process::{interrupt, without_path};
 use camino::{Utf8Path, Utf8PathBuf};
 use walkdir::WalkDir;
 
@@ -48,7 +48,13 @@ impl<R: Read> FileSource<R> {
     }
 
     /// Adds the objects of a file, and the reasons why it or some of its objects cannot be read.
-    fn read_file(&mut self, path: &Utf8Path, objects: &mut Vec<ManifestObject>, unread: &mut Vec<UnreadSource>) {
+    fn read_file(
+        &mut self,
+        path: &Utf8Path,
+        objects: &mut Vec<ManifestObject>,
+        unread: &mut Vec<UnreadSource>,
+    ) -> Result<(), PreflightError> {
+        interrupt::check()?;
         let refused = |reason: String| UnreadSource {
             source: path.to_string(),
             reason,
@@ -57,14 +63,14 @@ impl<R: Read> FileSource<R> {
             Ok(text) => text,
             Err(error) => {
                 unread.push(refused(without_path(error, path).to_string()));
-                return;
+                return Ok(());
             }
         };
         let documents = match Document::parse_stream(path.as_str(), &text) {
             Ok(documents) => documents,
             Err(problems) => {
                 unread.push(refused(brief(&problems)));
-                return;
+                return Ok(());
             }
         };
         let in_line = |line: usize, defect: Defect| refused(format!("line {line}: {}", defect.reason));
@@ -75,6 +81,7 @@ impl<R: Read> FileSource<R> {
             }
             unread.extend(without_version(path, &document));
             for object in ManifestObject::of_document(document, number) {
+                interrupt::check()?;
                 match defect::of_object(&object) {
                     Some(defect) => {
                         let line = object.position(defect.offset).map_or(1, |position| position.line);
@@ -84,6 +91,7 @@ impl<R: Read> FileSource<R> {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -110,7 +118,7 @@ impl<R: Read> ObjectSource for FileSource<R> {
             let before = (objects.len(), unread.len());
             list(&path, &mut files, &mut unread)?;
             for file in files {
-                self.read_file(&file, &mut objects, &mut unread);
+                self.read_file(&file, &mut objects, &mut unread)?;
             }
             if before == (objects.len(), unread.len()) {
                 unread.push(nothing(&path));
@@ -164,6 +172,7 @@ fn list(path: &Utf8Path, files: &mut Vec<Utf8PathBuf>, unread: &mut Vec<UnreadSo
         .into_iter()
         .filter_entry(is_shown)
     {
+        interrupt::check()?;
         let found = entry.map_err(|error| error.to_string()).and_then(|entry| {
             let is_file = entry.file_type().is_file() || entry.path_is_symlink() && entry.path().is_file();
             let path = Utf8PathBuf::from_path_buf(entry.into_path());
@@ -282,6 +291,16 @@ mod tests {
             "line 21: Deployment x has no containers",
         ];
         assert_eq!(unread, expected.map(Some));
+    }
+
+    #[test]
+    fn an_interruption_ends_the_reading() {
+        let cancellation = basalt_process::Cancellation::default();
+        cancellation.request();
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+        let mut source = FileSource::new(vec!["-".into()], text.as_bytes());
+        let read = cancellation.scope(|| source.read());
+        assert!(matches!(read, Err(PreflightError::Process(error)) if error.is_interrupt()));
     }
 
     #[test]
