@@ -5,7 +5,7 @@ use std::time::Duration;
 use basalt_bom::Catalogue;
 use basalt_content::{ContentFolder, DistributionContent};
 use basalt_digest::Digest;
-use basalt_image::{Composer, Payload};
+use basalt_image::{Composer, ImagePackage};
 use basalt_progress::Silent;
 use basalt_release::Arch;
 use basalt_store::Store;
@@ -74,7 +74,7 @@ pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {
     }
     let payloads: Vec<_> = rpms
         .iter()
-        .map(|(package, path, digest, size)| Payload {
+        .map(|(package, path, digest, size)| ImagePackage {
             package,
             path,
             digest: *digest,

@@ -26,7 +26,7 @@ pub type Span = std::ops::Range<usize>;
 
 /// Value of the tree, with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub struct DocumentNode {
     /// Bytes of the value in the text.
     pub span: Span,
     /// Type and content of the value.
@@ -45,7 +45,7 @@ pub enum Kind {
     /// Text.
     Text(String),
     /// A list.
-    List(Vec<Node>),
+    List(Vec<DocumentNode>),
     /// Keys and values, in the order of the file.
     Object(Entries),
 }
@@ -58,7 +58,7 @@ pub struct Entry {
     /// Bytes of the key in the text.
     pub key_span: Span,
     /// Value of the key.
-    pub value: Node,
+    pub value: DocumentNode,
 }
 
 impl Kind {
@@ -75,7 +75,7 @@ impl Kind {
     }
 }
 
-impl Node {
+impl DocumentNode {
     /// Returns the entry of a key; `None` if the value is no object or does not have the key.
     pub fn get(&self, key: &str) -> Option<&Entry> {
         match &self.kind {
@@ -91,7 +91,7 @@ impl Node {
             Kind::Bool(value) => Value::Bool(*value),
             Kind::Number(number, _) => Value::Number(number.clone()),
             Kind::Text(text) => Value::String(text.clone()),
-            Kind::List(items) => Value::Array(items.iter().map(Node::to_json).collect()),
+            Kind::List(items) => Value::Array(items.iter().map(DocumentNode::to_json).collect()),
             Kind::Object(entries) => {
                 let json: Map<_, _> = entries
                     .iter()
@@ -230,7 +230,7 @@ pub struct Document {
     source: NamedSource<Arc<str>>,
     text: Arc<str>,
     lines: Arc<LineIndex>,
-    root: Node,
+    root: DocumentNode,
     has_secrets: bool,
 }
 
@@ -322,7 +322,7 @@ impl Document {
     }
 
     /// Returns the root of the tree.
-    pub fn root(&self) -> &Node {
+    pub fn root(&self) -> &DocumentNode {
         &self.root
     }
 

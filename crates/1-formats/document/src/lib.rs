@@ -22,5 +22,5 @@ pub mod secret;
 pub mod spelling;
 pub mod toml_file;
 
-pub use document::{Document, Entries, Entry, Finding, Kind, Node, Path, Span, Step};
+pub use document::{Document, DocumentNode, Entries, Entry, Finding, Kind, Path, Span, Step};
 pub use excerpt::DocumentText;

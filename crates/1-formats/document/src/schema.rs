@@ -7,7 +7,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::document::{Document, Finding, Kind, Node, Path};
+use crate::document::{Document, DocumentNode, Finding, Kind, Path};
 use crate::problem::{Problem, Problems};
 use crate::secret::is_name;
 use crate::spelling::{closest, did_you_mean, suggestion};
@@ -79,7 +79,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn value(&mut self, schema: &'a Value, node: &Node, path: &Path) {
+    fn value(&mut self, schema: &'a Value, node: &DocumentNode, path: &Path) {
         let schema = resolve(self.root, schema);
         if let Some(choices) = schema
             .get("anyOf")
@@ -107,7 +107,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Checks a value against several schemas: against the only one that is not `null`, or until one accepts the value.
-    fn choice(&mut self, choices: &'a [Value], node: &Node, path: &Path) {
+    fn choice(&mut self, choices: &'a [Value], node: &DocumentNode, path: &Path) {
         let is_null = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("null");
         if node.kind == Kind::Null && choices.iter().any(|schema| is_null(&schema)) {
             return;
@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         self.say(path, Finding::error(message, "not this").with_help(help));
     }
 
-    fn type_fits(&mut self, schema: &Value, node: &Node, path: &Path) -> bool {
+    fn type_fits(&mut self, schema: &Value, node: &DocumentNode, path: &Path) -> bool {
         let allowed: Vec<&str> = match schema.get("type") {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
         false
     }
 
-    fn object(&mut self, schema: &'a Value, node: &Node, path: &Path) {
+    fn object(&mut self, schema: &'a Value, node: &DocumentNode, path: &Path) {
         let Kind::Object(entries) = &node.kind else { return };
         let properties = schema.get("properties").and_then(Value::as_object);
         let other = schema.get("additionalProperties");

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::document::{Document, Entry, Kind, Node, Path, Span};
+use crate::document::{Document, DocumentNode, Entry, Kind, Path, Span};
 use crate::problem::Problems;
 use crate::schema::resolve;
 use crate::spelling::closest;
@@ -38,7 +38,7 @@ pub fn parse<T: JsonSchema>(name: &str, text: &str) -> Result<Document, Problems
 /// Returns a document of which reports show the values at public paths, and no others. A path is public if `is_public` says
 /// so of it or of one above it.
 pub fn with_public(document: Document, is_public: impl Fn(&Path) -> bool) -> Document {
-    fn visit(node: &Node, path: &Path, is_public: &dyn Fn(&Path) -> bool, found: &mut Vec<Span>) {
+    fn visit(node: &DocumentNode, path: &Path, is_public: &dyn Fn(&Path) -> bool, found: &mut Vec<Span>) {
         if is_public(path) {
             return;
         }
@@ -109,7 +109,7 @@ struct Search<'s> {
 }
 
 impl<'s> Search<'s> {
-    fn value(&mut self, schema: &'s Value, node: &Node) {
+    fn value(&mut self, schema: &'s Value, node: &DocumentNode) {
         if is_secret(schema) {
             return self.found.push(node.span.clone());
         }
@@ -143,7 +143,7 @@ impl<'s> Search<'s> {
     }
 
     /// One of several schemas, of which `null` is often one.
-    fn choice(&mut self, schema: &'s Value, node: &Node) {
+    fn choice(&mut self, schema: &'s Value, node: &DocumentNode) {
         let resolved = resolve(self.root, schema);
         let is_null = resolved.get("type").and_then(Value::as_str) == Some("null");
         if !is_null && (is_secret(schema) || has_parts(resolved) != Some(false) || is_collection(&node.kind)) {

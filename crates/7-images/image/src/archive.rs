@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use tar::{Builder, EntryType, Header};
 
 use crate::root::{Entry, Root, Sink};
-use crate::{BUILD_TIME, ImageError, Payload};
+use crate::{BUILD_TIME, ImageError, ImagePackage};
 
 /// Writes the whole tree as a tar archive.
-pub(crate) fn write(root: &Root, payloads: &[Payload<'_>], to: impl Write) -> Result<(), ImageError> {
+pub(crate) fn write(root: &Root, payloads: &[ImagePackage<'_>], to: impl Write) -> Result<(), ImageError> {
     let mut archive = Archive(Builder::new(to));
     // Without this entry, mkfs.erofs makes the root folder writable for everybody.
     archive.directory("./", &Entry::folder())?;

@@ -19,7 +19,7 @@ use crate::payload::{Extracted, extract};
 use crate::root::Root;
 use crate::uki::Parts;
 use crate::verity::{BLOCK, HashTree};
-use crate::{BUILD_TIME, ImageError, Payload, archive, container, erofs, folder, rpmdb, uki};
+use crate::{BUILD_TIME, ImageError, ImagePackage, archive, container, erofs, folder, rpmdb, uki};
 
 /// Source text of the modules that determine the bytes of an image; part of the key of its action.
 const CODE: [&str; 19] = [
@@ -75,7 +75,7 @@ impl Composer<'_> {
     ///
     /// # Errors
     /// When packages conflict, when none of them has a file that the image needs, when a program fails.
-    pub fn compose(&self, definition: &ImageDefinition, rpms: &[Payload<'_>]) -> Result<Image, ImageError> {
+    pub fn compose(&self, definition: &ImageDefinition, rpms: &[ImagePackage<'_>]) -> Result<Image, ImageError> {
         let mut payloads = rpms.to_vec();
         payloads.sort_by(|one, other| (&one.package.name, one.digest).cmp(&(&other.package.name, other.digest)));
         let inside = Inside::of(self, definition, &payloads)?;
@@ -113,7 +113,7 @@ impl Composer<'_> {
     fn action(
         &self,
         definition: &ImageDefinition,
-        payloads: &[Payload<'_>],
+        payloads: &[ImagePackage<'_>],
         inside: &Inside,
     ) -> Result<Action, ImageError> {
         let text = serde_json::to_vec(definition).map_err(ImageError::document("the key of the image"))?;
@@ -157,7 +157,11 @@ struct Inside {
 }
 
 impl Inside {
-    fn of(composer: &Composer<'_>, definition: &ImageDefinition, payloads: &[Payload<'_>]) -> Result<Self, ImageError> {
+    fn of(
+        composer: &Composer<'_>,
+        definition: &ImageDefinition,
+        payloads: &[ImagePackage<'_>],
+    ) -> Result<Self, ImageError> {
         let subject = Subject {
             name: definition.name.clone(),
             version: version(definition, payloads),
@@ -184,7 +188,7 @@ impl Inside {
 }
 
 /// Returns the version of an image: that of the first package in its definition.
-fn version(definition: &ImageDefinition, payloads: &[Payload<'_>]) -> String {
+fn version(definition: &ImageDefinition, payloads: &[ImagePackage<'_>]) -> String {
     let main = definition.packages.first();
     let main = payloads.iter().find(|payload| Some(&payload.package.name) == main);
     main.map_or_else(|| "0".to_owned(), |payload| payload.package.version.clone())
@@ -195,7 +199,7 @@ struct Work<'w> {
     composer: &'w Composer<'w>,
     definition: &'w ImageDefinition,
     /// Packages, sorted by name.
-    payloads: &'w [Payload<'w>],
+    payloads: &'w [ImagePackage<'w>],
     inside: &'w Inside,
     /// Digest of the action's inputs; identifiers of disks and file systems are derived from it.
     key: Digest,

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::facts::ContainerFacts;
 use crate::root::Root;
-use crate::{ImageError, Payload, archive};
+use crate::{ImageError, ImagePackage, archive};
 
 /// [`crate::BUILD_TIME`] in the format of RFC 3339.
 const CREATED: &str = "2025-10-09T08:53:20Z";
@@ -35,7 +35,7 @@ pub(crate) fn write(
     arch: Arch,
     settings: &ContainerSettings,
     root: &Root,
-    payloads: &[Payload<'_>],
+    payloads: &[ImagePackage<'_>],
 ) -> Result<ContainerFacts, ImageError> {
     let blobs = folder.join("blobs/sha256");
     fs_err::create_dir_all(&blobs).map_err(ImageError::io("cannot create", &blobs))?;
@@ -118,7 +118,7 @@ struct Layer {
     size: u64,
 }
 
-fn write_layer(folder: &Utf8Path, root: &Root, payloads: &[Payload<'_>]) -> Result<Layer, ImageError> {
+fn write_layer(folder: &Utf8Path, root: &Root, payloads: &[ImagePackage<'_>]) -> Result<Layer, ImageError> {
     let path = folder.join("layer");
     let failed = || ImageError::io("cannot write", &path);
     let file = BufWriter::with_capacity(1 << 20, File::create(&path).map_err(failed())?);

@@ -8,7 +8,7 @@ use crate::accounts::{self, Accounts};
 use crate::merge::{self, Merged};
 use crate::payload::extract;
 use crate::root::{Entry, Sink};
-use crate::{ImageError, Payload};
+use crate::{ImageError, ImagePackage};
 
 /// Entry of an image, at its path after resolving links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,11 @@ pub type Look<'l> = dyn FnMut(&Content<'_>, &mut dyn Read) -> std::io::Result<()
 ///
 /// # Errors
 /// When packages conflict, when one is damaged, when `look` fails.
-pub fn contents(definition: &ImageDefinition, rpms: &[Payload<'_>], look: &mut Look<'_>) -> Result<(), ImageError> {
+pub fn contents(
+    definition: &ImageDefinition,
+    rpms: &[ImagePackage<'_>],
+    look: &mut Look<'_>,
+) -> Result<(), ImageError> {
     let mut payloads = rpms.to_vec();
     payloads.sort_by(|one, other| (&one.package.name, one.digest).cmp(&(&other.package.name, other.digest)));
     let extracted = extract(&payloads, |path| path.starts_with(accounts::FOLDER))?;

@@ -7,10 +7,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::{OpenOptionsExt as _, symlink};
 
 use crate::root::{Entry, Root, Sink};
-use crate::{ImageError, Payload};
+use crate::{ImageError, ImagePackage};
 
 /// Writes the whole tree into an empty folder.
-pub(crate) fn write(root: &Root, payloads: &[Payload<'_>], into: &Utf8Path) -> Result<(), ImageError> {
+pub(crate) fn write(root: &Root, payloads: &[ImagePackage<'_>], into: &Utf8Path) -> Result<(), ImageError> {
     fs_err::create_dir_all(into).map_err(ImageError::io("cannot create", into))?;
     root.hand_over(payloads, &mut Folder(into.to_owned()))
 }

@@ -47,7 +47,7 @@ pub use definitions::{definition, definitions};
 pub use error::ImageError;
 pub use esp::Window;
 pub use facts::{ContainerFacts, DiskFacts, Facts, Image, InstalledPackage, PartitionFacts};
-pub use payload::Payload;
+pub use payload::ImagePackage;
 pub use registry::registry;
 
 pub use basalt_release::BUILD_TIME;

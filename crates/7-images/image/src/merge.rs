@@ -6,7 +6,7 @@ use basalt_rpm::{FileEntry, FileKind};
 
 use crate::accounts::Accounts;
 use crate::root::{COMPOSER, Entry, Root, What};
-use crate::{ImageError, Payload};
+use crate::{ImageError, ImagePackage};
 
 /// Maximum number of links that are followed in one path; more are a cycle.
 const MOST_LINKS: usize = 40;
@@ -27,7 +27,7 @@ pub(crate) struct Merged {
 }
 
 /// Merges the files of all packages. For a `node`, files in folders that are covered at run time are an error.
-pub(crate) fn merge(payloads: &[Payload<'_>], accounts: &Accounts, node: bool) -> Result<Merged, ImageError> {
+pub(crate) fn merge(payloads: &[ImagePackage<'_>], accounts: &Accounts, node: bool) -> Result<Merged, ImageError> {
     let mut headers = Vec::with_capacity(payloads.len());
     for payload in payloads {
         if !payload.package.scriptlets.is_empty() {
@@ -73,7 +73,7 @@ pub(crate) fn merge(payloads: &[Payload<'_>], accounts: &Accounts, node: bool) -
     Ok(Merged { root, places })
 }
 
-fn entry(payload: &Payload<'_>, index: usize, file: &FileEntry, accounts: &Accounts) -> Result<Entry, ImageError> {
+fn entry(payload: &ImagePackage<'_>, index: usize, file: &FileEntry, accounts: &Accounts) -> Result<Entry, ImageError> {
     let package = payload.package.name.clone();
     let place = |why: &str, help| ImageError::Place {
         package: package.clone(),

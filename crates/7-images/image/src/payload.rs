@@ -11,7 +11,7 @@ use crate::ImageError;
 
 /// Package to install, with its RPM.
 #[derive(Debug, Clone, Copy)]
-pub struct Payload<'a> {
+pub struct ImagePackage<'a> {
     /// Metadata from the RPM's header.
     pub package: &'a Package,
     /// Path of the RPM.
@@ -38,7 +38,10 @@ const LARGEST: u64 = 256 << 20;
 
 /// Reads the regular files for whose path `wanted` returns `true`, in the order of the packages and of the paths.
 /// Packages without such a file are not opened.
-pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -> Result<Vec<Extracted>, ImageError> {
+pub(crate) fn extract(
+    payloads: &[ImagePackage<'_>],
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Extracted>, ImageError> {
     let mut found = Vec::new();
     for payload in payloads {
         if !payload.package.files.iter().any(|path| wanted(path)) {

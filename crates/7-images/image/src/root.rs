@@ -6,7 +6,7 @@ use std::io::Read;
 use crate::definition::PathPattern;
 use basalt_process::interrupt;
 
-use crate::{ImageError, Payload};
+use crate::{ImageError, ImagePackage};
 
 /// Package name of entries that are from no package.
 pub(crate) const COMPOSER: &str = "the composer";
@@ -137,7 +137,7 @@ impl Root {
 
     /// Transfers all entries to a sink, in an order that depends only on the content: entries without a payload first,
     /// folders before the entries in them, then the files package by package in the order of the payload.
-    pub(crate) fn hand_over(&self, payloads: &[Payload<'_>], sink: &mut dyn Sink) -> Result<(), ImageError> {
+    pub(crate) fn hand_over(&self, payloads: &[ImagePackage<'_>], sink: &mut dyn Sink) -> Result<(), ImageError> {
         let mut packaged: HashMap<usize, HashMap<&str, (&str, &Entry)>> = HashMap::new();
         for (path, entry) in &self.entries {
             match &entry.what {
@@ -193,7 +193,7 @@ impl Read for Content<'_> {
 
 /// Hands over the files of a package, whose content is compared with the digests of its header on the way.
 fn hand_over_files(
-    payload: &Payload<'_>,
+    payload: &ImagePackage<'_>,
     wanted: &mut HashMap<&str, (&str, &Entry)>,
     sink: &mut dyn Sink,
 ) -> Result<(), ImageError> {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 
 use crate::merge::Places;
 use crate::root::Root;
-use crate::{BUILD_TIME, ImageError, Payload};
+use crate::{BUILD_TIME, ImageError, ImagePackage};
 
 /// Path of the database in an image.
 pub(crate) const PATH: &str = "/usr/lib/sysimage/rpm/rpmdb.sqlite";
@@ -50,7 +50,7 @@ const INT32: u32 = 4;
 pub(crate) fn make(
     path: &Utf8Path,
     root: &Root,
-    payloads: &[Payload<'_>],
+    payloads: &[ImagePackage<'_>],
     places: &[Places],
 ) -> Result<(), ImageError> {
     let mut database = Connection::open(path)?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use basalt_image::definition::ImageDefinition;
-use basalt_image::{Content, ContentKind, Payload};
+use basalt_image::{Content, ContentKind, ImagePackage};
 
 use crate::elf::{Elf, read_elf};
 use crate::kernel_package::release_of_config;
@@ -78,7 +78,7 @@ impl ImageContents {
     /// When a package is damaged, or packages are at odds.
     pub fn read(
         definition: &ImageDefinition,
-        rpms: &[Payload<'_>],
+        rpms: &[ImagePackage<'_>],
         command_line: Option<&str>,
     ) -> Result<Self, HardeningError> {
         let gathered = RefCell::new(Gathered::default());

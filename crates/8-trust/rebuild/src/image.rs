@@ -2,7 +2,7 @@
 
 use basalt_digest::{Digest, Hasher};
 use basalt_image::definition::ImageDefinition;
-use basalt_image::{Composer, Image, Payload};
+use basalt_image::{Composer, Image, ImagePackage};
 use basalt_store::{Store, Workspace};
 use camino::Utf8Path;
 use rustix::fs::Mode;
@@ -48,7 +48,7 @@ impl ImageRebuilder<'_> {
     pub fn check(
         &self,
         definition: &ImageDefinition,
-        payloads: &[Payload<'_>],
+        payloads: &[ImagePackage<'_>],
         first: &Image,
     ) -> Result<Checked, RebuildError> {
         let mut conditions = Hasher::new();

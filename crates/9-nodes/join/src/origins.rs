@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use basalt_document::problem::{Problem, Problems};
-use basalt_document::{Document, Kind, Node, Step};
+use basalt_document::{Document, DocumentNode, Kind, Step};
 use miette::NamedSource;
 
 use crate::redaction::{redact, without_secrets};
@@ -90,7 +90,7 @@ impl Origins {
 }
 
 /// Path to the innermost value whose text, or that of its key, has a byte.
-fn path_at(root: &Node, offset: usize) -> Vec<Step> {
+fn path_at(root: &DocumentNode, offset: usize) -> Vec<Step> {
     let (mut path, mut node) = (Vec::new(), root);
     loop {
         let inner = match &node.kind {

@@ -27,7 +27,7 @@ pub struct NodeConfig {
     /// The cluster to join.
     pub cluster: Cluster,
     /// The network, if not every interface simply asks DHCP.
-    pub network: Option<Network>,
+    pub network: Option<NetworkSettings>,
     /// Time servers.
     pub time_servers: Vec<ServerName>,
     /// Registries of container images.
@@ -106,7 +106,7 @@ pub enum ApiServerTrust {
 
 /// The network.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Network {
+pub struct NetworkSettings {
     /// Interfaces.
     pub interfaces: Vec<Interface>,
     /// Bonds.

@@ -151,9 +151,7 @@ impl Reader<'_> {
         }
         let wanted = context.and_then(|context| context.context.as_ref());
         let is_named = matches!(choice, ContextChoice::Named(_));
-        let unnamed = clusters
-            .iter()
-            .position(|cluster| cluster.name.is_empty() && !is_named);
+        let unnamed = clusters.iter().position(|cluster| cluster.name.is_empty() && !is_named);
         let named = wanted.and_then(|context| clusters.iter().position(|cluster| cluster.name == context.cluster));
         let place = Path::root().key("clusters");
         let index = unnamed.or(named);

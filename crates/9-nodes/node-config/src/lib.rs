@@ -29,8 +29,8 @@ pub mod sysctl;
 pub mod token;
 
 pub use checked::{
-    Access, ApiServerTrust, Bond, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig,
-    Proxy, Registry, RegistryHost, Reserved, Route, Taint, Vlan,
+    Access, ApiServerTrust, Bond, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, NetworkSettings,
+    NodeConfig, Proxy, Registry, RegistryHost, Reserved, Route, Taint, Vlan,
 };
 pub use minor::KubeletMinor;
 pub use raw::{

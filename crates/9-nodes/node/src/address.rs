@@ -161,7 +161,7 @@ fn choice(config: &NodeConfig, family: Family) -> Choice {
 /// seconds. One that is told an address too early registers a node without any, and corrects that much later.
 pub fn wait(wanted: &Wanted, patience: Duration) -> Vec<IpAddr> {
     let start = Instant::now();
-    let mut network = Network::new(wanted);
+    let mut network = AddressSource::new(wanted);
     loop {
         let elapsed = start.elapsed();
         let found = network.look(elapsed);
@@ -182,13 +182,13 @@ fn is_enough(found: &[Option<IpAddr>], elapsed: Duration) -> bool {
 
 /// The network of this machine, as far as the addresses of its node go.
 #[derive(Debug)]
-pub struct Network<'w> {
+pub struct AddressSource<'w> {
     wanted: &'w Wanted,
     /// The addresses of the API server, once they were looked up.
     api_server: Option<Vec<IpAddr>>,
 }
 
-impl<'w> Network<'w> {
+impl<'w> AddressSource<'w> {
     /// A network in which a node wants addresses. Nothing is looked up yet.
     pub fn new(wanted: &'w Wanted) -> Self {
         let address = wanted.api_server.parse::<IpAddr>().ok();

@@ -10,7 +10,7 @@ use crate::size::Size;
 
 /// Facts that a plan depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct MachineFacts {
     /// The machine id: 32 hexadecimal digits. See [`crate::machine_id`].
     pub machine_id: Option<String>,
     /// Processors and memory.
@@ -19,7 +19,7 @@ pub struct Facts {
     pub credential_providers: Vec<String>,
 }
 
-impl Facts {
+impl MachineFacts {
     /// Reads the size and the programs of the machine whose root is here, which has this machine id.
     pub fn read(root: &Path, machine_id: Option<String>) -> Self {
         Self {
@@ -56,8 +56,8 @@ fn file_names(folder: &Path) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn facts(machine_id: Option<&str>) -> Facts {
-        Facts {
+    fn facts(machine_id: Option<&str>) -> MachineFacts {
+        MachineFacts {
             machine_id: machine_id.map(str::to_owned),
             size: None,
             credential_providers: Vec::new(),

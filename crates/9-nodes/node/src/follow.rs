@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::address::{self, Choice, Family, Network, Wanted};
+use crate::address::{self, AddressSource, Choice, Family, Wanted};
 use crate::apply::{self, ApplyError, below};
 use crate::paths;
 use crate::plan::PlannedFile;
@@ -57,7 +57,7 @@ fn update(root: &Path, path: &str, content: String) -> Result<(), ApplyError> {
 
 /// Follows the network until the kubelet has to start with other addresses, and returns them.
 pub fn until_change(root: &Path, wanted: &Wanted) -> Result<Vec<IpAddr>, ApplyError> {
-    let mut network = Network::new(wanted);
+    let mut network = AddressSource::new(wanted);
     let mut seen = 0;
     loop {
         refresh(root)?;

@@ -16,7 +16,7 @@ use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::azure::{self, WireServer};
 use basalt_node::bootstrap_data::{self, Bootstrap, BootstrapDataError};
 use basalt_node::cloud::Cloud;
-use basalt_node::facts::Facts;
+use basalt_node::facts::MachineFacts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
 use basalt_node::joining::{BootClock, JoinError};
@@ -311,7 +311,7 @@ fn report_ready() -> Result<(), Failure> {
 fn apply_found(root: &Path, found: Found) -> Result<(), Failure> {
     let Found { origin, text, metadata } = found;
     let id = find_machine_id(root);
-    let facts = Facts::read(root, id.map(|id| id.digits));
+    let facts = MachineFacts::read(root, id.map(|id| id.digits));
     // Another NodeConfig is a new try.
     apply::remove(apply::below(root, paths::JOIN_STATE))?;
     let name = bootstrap_data::machine_name(&metadata);
@@ -385,7 +385,7 @@ fn bootstrap(
     text: &str,
     metadata: &str,
     name: Option<&HostName>,
-    facts: &Facts,
+    facts: &MachineFacts,
 ) -> Result<Option<Bootstrap>, Failure> {
     if !bootstrap_data::is_user_data(text) {
         return Ok(None);

@@ -3,7 +3,7 @@
 use basalt_node_config::NodeConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Facts;
+use crate::facts::MachineFacts;
 use crate::paths;
 
 mod containerd;
@@ -69,7 +69,7 @@ pub struct Plan {
 }
 
 /// Plan of a NodeConfig for a machine with these facts.
-pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
+pub fn plan(config: &NodeConfig, facts: &MachineFacts) -> Plan {
     let hostname = match &config.hostname {
         Some(name) => name.to_string(),
         None => facts.default_hostname(),

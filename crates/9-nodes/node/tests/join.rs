@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use api_server::{Answer, Authority, TOKEN, cluster_info, kubeconfig, serve};
 use basalt_join::existing_node::MachineIdentity;
 use basalt_join::state::{JoinState, Refusal};
-use basalt_node::facts::Facts;
+use basalt_node::facts::MachineFacts;
 use basalt_node::join_plan::JoinPlan;
 use basalt_node::join_record::JoinRecord;
 use basalt_node::joining::{self, Join, JoinError};
@@ -49,7 +49,7 @@ impl Machine {
         let (mut config, _) = checked.unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
         // A NodeConfig may not name the loopback, where the tests' server is.
         config.cluster.endpoint = format!("https://{server}").parse().unwrap();
-        let facts = Facts {
+        let facts = MachineFacts {
             machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
             size: None,
             credential_providers: Vec::new(),

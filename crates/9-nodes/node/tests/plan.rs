@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use basalt_node::facts::Facts;
+use basalt_node::facts::MachineFacts;
 use basalt_node::plan::plan;
 use basalt_node::size::Size;
 use basalt_node_config::{Clock, NodeConfig, check};
@@ -39,7 +39,7 @@ fn try_least(more: &str) -> Result<NodeConfig, String> {
 }
 
 /// A machine of which nothing is known.
-const UNKNOWN: Facts = Facts {
+const UNKNOWN: MachineFacts = MachineFacts {
     machine_id: None,
     size: None,
     credential_providers: Vec::new(),
@@ -55,7 +55,7 @@ fn kubelet_of(config: &NodeConfig) -> serde_json::Value {
         processors: 2,
         memory: 4 << 30,
     });
-    let plan = plan(config, &Facts { size, ..UNKNOWN });
+    let plan = plan(config, &MachineFacts { size, ..UNKNOWN });
     let file = plan
         .files
         .iter()
@@ -65,7 +65,7 @@ fn kubelet_of(config: &NodeConfig) -> serde_json::Value {
 
 /// All that is planned, certificates apart: those are the same everywhere.
 fn planned(config: &NodeConfig) -> String {
-    let facts = Facts {
+    let facts = MachineFacts {
         machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
         size: Some(Size {
             processors: 2,
@@ -264,7 +264,7 @@ fn credential_providers() {
       env: { REGION: west }
     - { name: missing, matchImages: [gcr.io], defaultCacheDuration: 1h }
 ";
-    let facts = Facts {
+    let facts = MachineFacts {
         credential_providers: vec!["here".to_owned()],
         ..UNKNOWN
     };
@@ -393,7 +393,7 @@ fn a_setting_that_the_machine_has_no_memory_for_ends_nothing() {
         processors: 2,
         memory: 4 << 30,
     });
-    let plan = plan(&config, &Facts { size, ..UNKNOWN });
+    let plan = plan(&config, &MachineFacts { size, ..UNKNOWN });
     assert_eq!(plan.sysctls, [("vm/swappiness".to_owned(), "10".to_owned())]);
     let told = matches!(&plan.warnings[..], [line] if line.contains("vm.nr_hugepages = 2000000 is left out"));
     assert!(told, "{:?}", plan.warnings);

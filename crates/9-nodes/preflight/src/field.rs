@@ -1,20 +1,20 @@
 //! Cursor over the tree of an object: a value, and the path that leads to it.
 
-use basalt_document::{Kind, Node, Path};
+use basalt_document::{DocumentNode, Kind, Path};
 
 use crate::place::{Place, Placed};
 
 /// Value of an object, with its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Field<'n> {
-    node: &'n Node,
+    node: &'n DocumentNode,
     path: Path,
     offset: usize,
 }
 
 impl<'n> Field<'n> {
     /// Whole object.
-    pub(crate) fn root(node: &'n Node) -> Self {
+    pub(crate) fn root(node: &'n DocumentNode) -> Self {
         Self {
             node,
             path: Path::root(),
@@ -51,7 +51,7 @@ impl<'n> Field<'n> {
         let Kind::List(items) = &self.node.kind else {
             return Vec::new();
         };
-        let field = |(index, node): (usize, &'n Node)| Self {
+        let field = |(index, node): (usize, &'n DocumentNode)| Self {
             node,
             path: self.path.index(index),
             offset: node.span.start,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use basalt_document::{Document, Entry, Kind, Node};
+use basalt_document::{Document, DocumentNode, Entry, Kind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub struct ManifestObject {
     pub id: ObjectId,
     /// Group and version: `apps/v1`.
     pub api_version: String,
-    node: Node,
+    node: DocumentNode,
     origin: Option<Origin>,
 }
 
@@ -111,7 +111,7 @@ impl ManifestObject {
         items.into_iter().filter_map(read).collect()
     }
 
-    fn of_node(node: Node, default: Option<(&str, &str)>) -> Option<Self> {
+    fn of_node(node: DocumentNode, default: Option<(&str, &str)>) -> Option<Self> {
         let root = Field::root(&node);
         let own = root.text_of("kind").zip(root.text_of("apiVersion"));
         let (kind, api_version) = own.or(default)?;
@@ -140,7 +140,7 @@ impl ManifestObject {
     }
 
     /// Tree of the whole object.
-    pub(crate) fn node(&self) -> &Node {
+    pub(crate) fn node(&self) -> &DocumentNode {
         &self.node
     }
 
@@ -178,7 +178,7 @@ impl ManifestObject {
 type OfList<'n> = Option<(&'n str, &'n str)>;
 
 /// Calls a function with the nodes of a tree that can be objects: the root, or the items of a list.
-fn visit<'n>(node: &'n Node, of_list: OfList<'n>, found: &mut impl FnMut(&'n Node, OfList<'n>)) {
+fn visit<'n>(node: &'n DocumentNode, of_list: OfList<'n>, found: &mut impl FnMut(&'n DocumentNode, OfList<'n>)) {
     let root = Field::root(node);
     let of_items = root.text_of("kind").and_then(|kind| kind.strip_suffix("List"));
     match (node.get("items").map(|items| &items.value.kind), of_items) {
@@ -193,7 +193,7 @@ fn visit<'n>(node: &'n Node, of_list: OfList<'n>, found: &mut impl FnMut(&'n Nod
 }
 
 /// Tree of a JSON value, without places.
-fn tree(value: &Value) -> Node {
+fn tree(value: &Value) -> DocumentNode {
     let kind = match value {
         Value::Null => Kind::Null,
         Value::Bool(value) => Kind::Bool(*value),
@@ -210,7 +210,7 @@ fn tree(value: &Value) -> Node {
                 .collect(),
         ),
     };
-    Node { span: 0..0, kind }
+    DocumentNode { span: 0..0, kind }
 }
 
 #[cfg(test)]

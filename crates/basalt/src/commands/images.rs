@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use basalt_bom::Catalogue;
 use basalt_build::BuiltRpm;
 use basalt_image::definition::{ImageDefinition, ImageKind};
-use basalt_image::{Composer, Image, Payload};
+use basalt_image::{Composer, Image, ImagePackage};
 use basalt_node_config::KubeletMinor;
 use camino::Utf8PathBuf;
 use miette::{Result, miette};
@@ -128,12 +128,12 @@ pub fn parts(checkout: &Checkout, context: &BuildContext, names: &[impl AsRef<st
 }
 
 /// Calls a function with RPMs of the store as payloads.
-pub fn with_payloads<T>(checkout: &Checkout, rpms: &[BuiltRpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
+pub fn with_payloads<T>(checkout: &Checkout, rpms: &[BuiltRpm], work: impl FnOnce(&[ImagePackage<'_>]) -> T) -> T {
     let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&checkout.store)).collect();
     let payloads: Vec<_> = rpms
         .iter()
         .zip(&paths)
-        .map(|(rpm, path)| Payload {
+        .map(|(rpm, path)| ImagePackage {
             package: &rpm.package,
             path,
             digest: rpm.digest,

@@ -59,7 +59,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Kind, Node};
+    use crate::{DocumentNode, Kind};
 
     proptest! {
         #[test]
@@ -67,7 +67,7 @@ mod tests {
             let entry = |(start, key): (usize, &String)| Entry {
                 key: key.clone(),
                 key_span: start..start,
-                value: Node { span: 0..0, kind: Kind::Null },
+                value: DocumentNode { span: 0..0, kind: Kind::Null },
             };
             let entries: Entries = keys.iter().enumerate().map(entry).collect();
             let expected = entries.iter().find(|entry| entry.key == wanted);

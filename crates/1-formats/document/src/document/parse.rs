@@ -5,11 +5,11 @@ use std::collections::hash_map::Entry as Slot;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
-use super::{Entries, Entry, Finding, Kind, Node, Span};
+use super::{DocumentNode, Entries, Entry, Finding, Kind, Span};
 use crate::excerpt::LineIndex;
 
 /// Parses a text. Returns the tree, which is missing after a syntax error, and all findings.
-pub(super) fn tree(text: &str, lines: &LineIndex) -> (Option<Node>, Vec<(Span, Finding)>) {
+pub(super) fn tree(text: &str, lines: &LineIndex) -> (Option<DocumentNode>, Vec<(Span, Finding)>) {
     let mut builder = Builder {
         lines,
         open: Vec::new(),
@@ -51,7 +51,7 @@ pub(super) fn syntax_help(text: &str, at: usize) -> &'static str {
 
 /// List or object that is not closed yet.
 enum Open {
-    List(Vec<Node>),
+    List(Vec<DocumentNode>),
     Object {
         entries: Vec<Entry>,
         /// Line of each key, from 1.
@@ -63,7 +63,7 @@ enum Open {
 struct Builder<'t> {
     lines: &'t LineIndex,
     open: Vec<(Open, usize)>,
-    root: Option<Node>,
+    root: Option<DocumentNode>,
     found: Vec<(Span, Finding)>,
 }
 
@@ -77,7 +77,7 @@ impl Builder<'_> {
                 } else {
                     Kind::Text(value.into_owned())
                 };
-                self.value(Node { span, kind });
+                self.value(DocumentNode { span, kind });
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_extras(anchor, tag.is_some(), &span);
@@ -99,7 +99,7 @@ impl Builder<'_> {
                 let finding = Finding::error("aliases (`*name`) are not taken", "an alias");
                 self.found
                     .push((span.clone(), finding.with_help("write the value out")));
-                self.value(Node { span, kind: Kind::Null });
+                self.value(DocumentNode { span, kind: Kind::Null });
             }
             _ => {}
         }
@@ -124,10 +124,10 @@ impl Builder<'_> {
         let end = end.clamp(start, text.len());
         // The parser ends a block where the next one starts; the value ends with its last character.
         let end = start + text.get(start..end).map_or(0, |inside| inside.trim_end().len());
-        self.value(Node { span: start..end, kind });
+        self.value(DocumentNode { span: start..end, kind });
     }
 
-    fn value(&mut self, node: Node) {
+    fn value(&mut self, node: DocumentNode) {
         match self.open.last_mut() {
             None if self.root.is_some() => {
                 let finding = Finding::error("the file holds a second document", "it starts here");

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use granit_parser::{Event, Options, Parser, ScalarStyle, Tag};
 
 use super::parse::{plain, syntax_help};
-use super::{Entries, Entry, Finding, Kind, Node, Span};
+use super::{DocumentNode, Entries, Entry, Finding, Kind, Span};
 
 /// Levels of lists and objects below one another. Objects of Kubernetes have some 20.
 const DEEPEST: usize = 100;
@@ -16,7 +16,7 @@ const MOST_VALUES: usize = 1_000_000;
 type Defect = (Span, Finding);
 
 /// Trees of the documents that have content.
-pub(super) fn trees(text: &str) -> Result<Vec<Node>, Defect> {
+pub(super) fn trees(text: &str) -> Result<Vec<DocumentNode>, Defect> {
     let mut builder = Builder::default();
     let mut options = Options::default();
     options.set_emit_comments(false);
@@ -61,7 +61,7 @@ struct Open {
 }
 
 enum Content {
-    List(Vec<Node>),
+    List(Vec<DocumentNode>),
     Object {
         entries: Vec<Entry>,
         names: HashSet<String>,
@@ -71,10 +71,10 @@ enum Content {
 
 #[derive(Default)]
 struct Builder {
-    roots: Vec<Node>,
+    roots: Vec<DocumentNode>,
     open: Vec<Open>,
     /// Values that have an anchor, with their number of values.
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, (DocumentNode, usize)>,
     values: usize,
 }
 
@@ -88,7 +88,7 @@ impl Builder {
                 } else {
                     Kind::Text(value.into_owned())
                 };
-                self.value(Node { span, kind }, anchor)
+                self.value(DocumentNode { span, kind }, anchor)
             }
             Event::SequenceStart(_, anchor, _) => self.begin(Content::List(Vec::new()), span, anchor),
             Event::MappingStart(_, anchor, _) => {
@@ -136,10 +136,10 @@ impl Builder {
         let end = end.clamp(start, text.len());
         // The parser closes a block where the next one starts; what counts ends with its last character.
         let end = start + text.get(start..end).map_or(0, |inside| inside.trim_end().len());
-        self.value(Node { span: start..end, kind }, anchor)
+        self.value(DocumentNode { span: start..end, kind }, anchor)
     }
 
-    fn value(&mut self, node: Node, anchor: usize) -> Result<(), Defect> {
+    fn value(&mut self, node: DocumentNode, anchor: usize) -> Result<(), Defect> {
         self.values += 1;
         if self.values > MOST_VALUES {
             let finding = Finding::error(
@@ -181,7 +181,7 @@ fn key_text(kind: Kind) -> String {
 }
 
 /// Number of values in a tree. Its depth is bounded.
-fn count(node: &Node) -> usize {
+fn count(node: &DocumentNode) -> usize {
     1 + match &node.kind {
         Kind::List(items) => items.iter().map(count).sum(),
         Kind::Object(entries) => entries.iter().map(|entry| count(&entry.value)).sum(),

@@ -3,7 +3,7 @@
 use basalt_bom::Catalogue;
 use basalt_digest::Digest;
 use basalt_image::definition::{ImageDefinition, check};
-use basalt_image::{Composer, Image, ImageError, Payload};
+use basalt_image::{Composer, Image, ImageError, ImagePackage};
 use basalt_progress::Silent;
 use basalt_release::Arch;
 use basalt_rpm::Package;
@@ -163,9 +163,9 @@ pub fn definition(text: &str) -> ImageDefinition {
     check(&format!("{name}.yaml"), text).unwrap_or_else(|problems| panic!("{}", problems.brief()))
 }
 
-pub fn payloads<'a>(rpms: &[&'a FixtureRpm]) -> Vec<Payload<'a>> {
+pub fn payloads<'a>(rpms: &[&'a FixtureRpm]) -> Vec<ImagePackage<'a>> {
     rpms.iter()
-        .map(|rpm| Payload {
+        .map(|rpm| ImagePackage {
             package: &rpm.package,
             path: &rpm.path,
             digest: rpm.digest,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::address::{Cidr, NodeAddresses};
-use crate::checked::{Cluster, Interface, InterfaceMatch, Network, Registry, RegistryHost};
+use crate::checked::{Cluster, Interface, InterfaceMatch, NetworkSettings, Registry, RegistryHost};
 use crate::finder::Finder;
 use crate::raw;
 use basalt_document::spelling::suggestion;
@@ -24,7 +24,12 @@ pub(super) struct Counterparts<'c> {
 }
 
 /// Checks a network, whose written form gives the places.
-pub(super) fn check(finder: &mut Finder<'_>, written: &raw::Network, network: &Network, others: &Counterparts<'_>) {
+pub(super) fn check(
+    finder: &mut Finder<'_>,
+    written: &raw::Network,
+    network: &NetworkSettings,
+    others: &Counterparts<'_>,
+) {
     let path = Path::from("network");
     loopback_servers(finder, &path.key("dns").key("servers"), written);
     // An entry that is wrong in itself is told already, and what is left without it says little.
@@ -43,7 +48,7 @@ pub(super) fn check(finder: &mut Finder<'_>, written: &raw::Network, network: &N
 }
 
 /// Addresses of all entries.
-fn fixed_addresses(network: &Network) -> Vec<IpAddr> {
+fn fixed_addresses(network: &NetworkSettings) -> Vec<IpAddr> {
     let entries = network.interfaces.iter();
     entries
         .flat_map(|entry| entry.addresses.iter().map(|cidr| cidr.address))
@@ -51,7 +56,7 @@ fn fixed_addresses(network: &Network) -> Vec<IpAddr> {
 }
 
 /// Returns `true` if an entry asks DHCP, or a bond or VLAN that has none.
-fn asks_dhcp(network: &Network) -> bool {
+fn asks_dhcp(network: &NetworkSettings) -> bool {
     let carry: HashSet<&str> = network.vlans.iter().map(|vlan| vlan.link.as_str()).collect();
     let entries = by_name(network);
     let bonds = network.bonds.iter().map(|bond| bond.name.as_str());
@@ -61,7 +66,7 @@ fn asks_dhcp(network: &Network) -> bool {
 }
 
 /// Entries by the whole name of an interface, with their indexes. Of two, the first one counts.
-fn by_name(network: &Network) -> HashMap<&str, (usize, &Interface)> {
+fn by_name(network: &NetworkSettings) -> HashMap<&str, (usize, &Interface)> {
     let mut found = HashMap::new();
     for (index, entry) in network.interfaces.iter().enumerate() {
         if let InterfaceMatch::Name(name) = &entry.matches {
@@ -93,7 +98,7 @@ fn loopback_servers(finder: &mut Finder<'_>, path: &Path, written: &raw::Network
 }
 
 /// Addresses that each card gets which fits a pattern.
-fn shared_addresses(finder: &mut Finder<'_>, path: &Path, network: &Network) {
+fn shared_addresses(finder: &mut Finder<'_>, path: &Path, network: &NetworkSettings) {
     for (index, entry) in network.interfaces.iter().enumerate() {
         let InterfaceMatch::Name(pattern) = &entry.matches else {
             continue;
@@ -140,7 +145,7 @@ pub(super) fn not_the_api_server(finder: &mut Finder<'_>, wanted: Option<&NodeAd
 }
 
 /// VLANs with larger packets than what carries them.
-fn mtus(finder: &mut Finder<'_>, path: &Path, network: &Network) {
+fn mtus(finder: &mut Finder<'_>, path: &Path, network: &NetworkSettings) {
     let entries = by_name(network);
     // Of an interface that is given none, and `None` where DHCP says it.
     let usual = |entry: Option<&(usize, &Interface)>| match entry {
@@ -207,7 +212,13 @@ fn unknown_links(finder: &mut Finder<'_>, path: &Path, written: &raw::Network) {
 }
 
 /// Fixed addresses without a name server.
-fn name_servers(finder: &mut Finder<'_>, path: &Path, network: &Network, own: &[IpAddr], others: &Counterparts<'_>) {
+fn name_servers(
+    finder: &mut Finder<'_>,
+    path: &Path,
+    network: &NetworkSettings,
+    own: &[IpAddr],
+    others: &Counterparts<'_>,
+) {
     if !network.dns.servers.is_empty() || !needs_names(others) {
         return;
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{gateways, interfaces, links, same_family};
 use crate::address::{Address, Cidr};
-use crate::checked::{HostDns, Interface, InterfaceMatch, Network, Route};
+use crate::checked::{HostDns, Interface, InterfaceMatch, NetworkSettings, Route};
 use crate::finder::Finder;
 use crate::raw;
 use basalt_document::{Finding, Path};
@@ -12,7 +12,7 @@ use basalt_document::{Finding, Path};
 /// Least MTU of an interface with IPv6 (RFC 8200): the kernel takes IPv6 from one with less.
 const SMALLEST_OF_IPV6: u32 = 1280;
 
-pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> Network {
+pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> NetworkSettings {
     interfaces::check(finder, path, raw);
     gateways::check(finder, &path.key("interfaces"), &raw.interfaces);
     let place = path.key("interfaces");
@@ -38,7 +38,7 @@ pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) 
     });
     let bonds = links::bonds(finder, &path.key("bonds"), &raw.bonds);
     let vlans = links::vlans(finder, &path.key("vlans"), raw);
-    Network {
+    NetworkSettings {
         interfaces,
         bonds,
         vlans,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::PlannedFile;
 use super::containerd::base64;
-use crate::facts::Facts;
+use crate::facts::MachineFacts;
 use crate::join_plan::{JoinPlan, PlannedTrust};
 use crate::paths;
 use crate::size::Size;
@@ -47,7 +47,7 @@ const FIXED: [&str; 13] = [
     "tlsPrivateKeyFile",
 ];
 
-pub(super) fn files(config: &NodeConfig, hostname: &str, facts: &Facts) -> Vec<PlannedFile> {
+pub(super) fn files(config: &NodeConfig, hostname: &str, facts: &MachineFacts) -> Vec<PlannedFile> {
     let own = configuration(config, facts);
     let providers = providers(config, facts);
     let arguments = arguments(config, hostname, providers.is_some());
@@ -151,7 +151,7 @@ fn layers(config: &NodeConfig, own: &Value) -> NodeLayers {
 
 /// Credential providers in the kubelet's format. Those that the image does not have are left out: the kubelet would not
 /// start with them.
-fn providers(config: &NodeConfig, facts: &Facts) -> Option<Value> {
+fn providers(config: &NodeConfig, facts: &MachineFacts) -> Option<Value> {
     let known = config
         .kubelet
         .credential_providers
@@ -183,7 +183,7 @@ fn providers(config: &NodeConfig, facts: &Facts) -> Option<Value> {
 }
 
 /// Credential providers that a NodeConfig names and the image does not have.
-pub(super) fn missing_providers(config: &NodeConfig, facts: &Facts) -> Vec<String> {
+pub(super) fn missing_providers(config: &NodeConfig, facts: &MachineFacts) -> Vec<String> {
     let providers = config.kubelet.credential_providers.iter();
     providers
         .filter(|provider| !facts.credential_providers.contains(&provider.name))
@@ -214,7 +214,7 @@ fn merge(old: &mut Value, new: &Value) {
     }
 }
 
-fn configuration(config: &NodeConfig, facts: &Facts) -> Value {
+fn configuration(config: &NodeConfig, facts: &MachineFacts) -> Value {
     let Kubelet {
         fail_swap_on,
         pod_pids_limit,
@@ -293,7 +293,7 @@ fn shutdown(kubelet: &Kubelet) -> (String, String) {
 }
 
 /// Fields that are only there when the NodeConfig has them, so that the kubelet's defaults are the kubelet's.
-fn optional(keys: &mut Map<String, Value>, config: &NodeConfig, facts: &Facts) {
+fn optional(keys: &mut Map<String, Value>, config: &NodeConfig, facts: &MachineFacts) {
     let kubelet = &config.kubelet;
     let mut put = |key: &str, value: Option<Value>| keys.extend(value.map(|value| (key.to_owned(), value)));
     // One that the cluster signs, or the one that the agent makes: see `crate::serving`.
@@ -385,7 +385,7 @@ fn reserved(reserved: &Reserved) -> Option<Value> {
 }
 
 /// `kubeReserved`, with what follows from the size of the machine where a NodeConfig reserves nothing of a resource.
-fn kube_reserved(kubelet: &Kubelet, facts: &Facts) -> Option<Value> {
+fn kube_reserved(kubelet: &Kubelet, facts: &MachineFacts) -> Option<Value> {
     let mut keys = match reserved(&kubelet.kube_reserved) {
         Some(Value::Object(keys)) => keys,
         _ => Map::new(),

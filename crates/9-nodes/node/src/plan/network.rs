@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use basalt_node_config::{Bond, HostDns, Interface, InterfaceMatch, Network, NodeConfig, Vlan};
+use basalt_node_config::{Bond, HostDns, Interface, InterfaceMatch, NetworkSettings, NodeConfig, Vlan};
 
 use super::PlannedFile;
 
@@ -48,7 +48,7 @@ fn file(name: &str, text: String) -> PlannedFile {
 
 /// Networks of bonds and VLANs that have no entry, and of hardware that has none and carries VLANs. What carries VLANs
 /// has no addresses of its own; the others ask DHCP.
-fn implied(network: &Network) -> Vec<PlannedFile> {
+fn implied(network: &NetworkSettings) -> Vec<PlannedFile> {
     let has_entry = |name: &str| network.interfaces.iter().any(|interface| names(interface, name));
     let mut made: Vec<&str> = network.bonds.iter().map(|bond| bond.name.as_str()).collect();
     made.extend(network.vlans.iter().map(|vlan| vlan.name.as_str()));
@@ -83,7 +83,7 @@ fn names(interface: &Interface, name: &str) -> bool {
 }
 
 /// The lines that put VLANs on an interface.
-fn vlans_on(network: &Network, name: &str) -> String {
+fn vlans_on(network: &NetworkSettings, name: &str) -> String {
     let vlans = network.vlans.iter().filter(|vlan| vlan.link.as_str() == name);
     vlans.map(|vlan| format!("VLAN={}\n", vlan.name)).collect()
 }
@@ -129,7 +129,7 @@ fn hardware(text: &mut String, matches: &InterfaceMatch) {
     };
 }
 
-fn unit(interface: &Interface, network: &Network) -> String {
+fn unit(interface: &Interface, network: &NetworkSettings) -> String {
     let mut text = format!("{HEADER}[Match]\n");
     let made = network.bonds.iter().map(|bond| bond.name.as_str());
     let mut made = made.chain(network.vlans.iter().map(|vlan| vlan.name.as_str()));

@@ -3,13 +3,16 @@
 use basalt_node_config::NodeConfig;
 use basalt_node_config::sysctl::SysctlName;
 
-use crate::facts::Facts;
+use crate::facts::MachineFacts;
 use crate::size::Size;
 
 const MIB: u64 = 1 << 20;
 
 /// Settings that the kernel is given, and what is left out, in words.
-pub(super) fn affordable<'c>(config: &'c NodeConfig, facts: &Facts) -> (Vec<(&'c SysctlName, &'c str)>, Vec<String>) {
+pub(super) fn affordable<'c>(
+    config: &'c NodeConfig,
+    facts: &MachineFacts,
+) -> (Vec<(&'c SysctlName, &'c str)>, Vec<String>) {
     let mut left = facts.size.map(free);
     let (mut taken, mut left_out) = (Vec::new(), Vec::new());
     for (name, value) in &config.sysctls {
@@ -54,7 +57,7 @@ mod tests {
         );
         let checked = check("node.yaml", &text, Clock::Unsure(SystemTime::now()));
         let (config, _) = checked.unwrap_or_else(|problems| panic!("{}", problems.brief()));
-        let facts = Facts {
+        let facts = MachineFacts {
             machine_id: None,
             size: mebibytes.map(|mebibytes| Size {
                 processors: 2,

@@ -12,7 +12,7 @@ use basalt_join::existing_node::MachineIdentity;
 use basalt_join::kubelet_config::KubeletSettings;
 use basalt_join::skew::KubernetesVersion;
 use basalt_join::{configuration, conversion};
-use basalt_node::facts::Facts;
+use basalt_node::facts::MachineFacts;
 use basalt_node::join_plan::JoinPlan;
 use basalt_node::joining::{Join, JoinError};
 use basalt_node::plan::plan;
@@ -214,7 +214,7 @@ pub fn join(kubeadm: &Kubeadm, case: &Case, pinned: &Authority, server: SocketAd
     let (mut config, _) = checked.unwrap_or_else(|problems| panic!("{}", problems.brief()));
     config.cluster.endpoint = endpoint.as_str().unwrap().parse().unwrap();
     let root = tempfile::tempdir().unwrap();
-    let facts = Facts {
+    let facts = MachineFacts {
         machine_id: Some(MACHINE_ID.to_owned()),
         size: None,
         credential_providers: Vec::new(),

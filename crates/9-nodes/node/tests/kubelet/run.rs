@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use basalt_node::facts::Facts;
+use basalt_node::facts::MachineFacts;
 use basalt_node::paths;
 use basalt_node::plan::plan;
 use basalt_node::size::Size;
@@ -70,7 +70,7 @@ pub struct Planned {
 
 impl Planned {
     pub fn of(config: &NodeConfig) -> Self {
-        let facts = Facts {
+        let facts = MachineFacts {
             machine_id: None,
             size: Some(Size {
                 processors: 2,

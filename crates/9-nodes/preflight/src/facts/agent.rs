@@ -82,7 +82,7 @@ pub(super) fn read(config: Option<(&str, &str)>) -> Result<AgentFacts, Preflight
     let (config, _) = check(name, text, Clock::Unsure(SystemTime::now()))?;
     let plan = plan(
         &config,
-        &basalt_node::facts::Facts {
+        &basalt_node::facts::MachineFacts {
             machine_id: None,
             size: None,
             credential_providers: Vec::new(),

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use basalt_hardening::Kconfig;
 use basalt_image::definition::ImageDefinition;
-use basalt_image::{Content, ContentKind, Payload};
+use basalt_image::{Content, ContentKind, ImagePackage};
 use basalt_node::host_paths::FOLDERS;
 
 use super::boot::{add_tmpfiles, api_file_systems, listeners, mount_of, value_of};
@@ -80,7 +80,7 @@ impl NodeFacts {
     /// When packages are damaged or at odds, the image has no kernel, or the NodeConfig is wrong.
     pub fn of_image(
         definition: &ImageDefinition,
-        rpms: &[Payload<'_>],
+        rpms: &[ImagePackage<'_>],
         config: Option<(&str, &str)>,
     ) -> Result<Self, PreflightError> {
         let agent = agent::read(config)?;

@@ -1,7 +1,7 @@
 //! Defects of files with objects: templates that nobody has rendered, and objects without what their kind requires. YAML reads
 //! them, the API server would refuse them, and rules would find nothing in them.
 
-use basalt_document::{Document, Kind, Node};
+use basalt_document::{Document, DocumentNode, Kind};
 
 use crate::ManifestObject;
 use crate::examine::is_read;
@@ -52,7 +52,7 @@ fn template(offset: usize) -> Defect {
 }
 
 /// First byte of an action without quotes.
-fn bare_action(node: &Node, text: &str) -> Option<usize> {
+fn bare_action(node: &DocumentNode, text: &str) -> Option<usize> {
     match &node.kind {
         Kind::Object(entries) => entries.iter().find_map(|entry| {
             let key = text.get(entry.key_span.clone()).unwrap_or_default();
@@ -79,7 +79,7 @@ fn quoted_template(object: &ManifestObject) -> Option<usize> {
 }
 
 /// First byte of a text with an action: any action, or one of a chart where the text is for a program.
-fn quoted_action(node: &Node, is_of_program: bool) -> Option<usize> {
+fn quoted_action(node: &DocumentNode, is_of_program: bool) -> Option<usize> {
     match &node.kind {
         Kind::Text(text) => is_action(text, is_of_program).then_some(node.span.start),
         Kind::List(items) => items.iter().find_map(|item| quoted_action(item, is_of_program)),
