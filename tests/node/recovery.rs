@@ -10,7 +10,7 @@ use basalt_machine::{
 };
 use basalt_process::Command;
 use basalt_release::Arch;
-use basalt_tests::{Failed, console_text, ensure, is_long, shown};
+use basalt_tests::{Failed, console_text, ensure, is_long, shown, until};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FallocateFlags;
 
@@ -86,10 +86,16 @@ pub fn disks_beside_its_own_change_nothing(fixture: &Fixture) -> Result<(), Fail
         serial: Some("pvc-1".to_owned()),
     });
     machine.config_disk = Some(ConfigDiskImage::with_node_config(config("https://192.0.2.1:6443")));
-    let log = boot_until(fixture, &machine, &["recovery joins https://"])?;
+    let mut running = start(fixture, &machine)?;
+    let mut console = running.console();
+    running.wait_for(&mut console, MOUNTED, TIMEOUT).map_err(shown)?;
+    // Before or after that: the agent and the mount do not wait for one another.
+    let told = || console_text(console.log()).contains("recovery joins https://");
+    until("the agent tells what it joins", TIMEOUT, told)?;
+    running.kill();
+    let log = console_text(console.log());
     ensure(log.contains("joins https://192.0.2.1:6443"), || log.clone())?;
     ensure(!log.contains("192.0.2.66"), || log.clone())?;
-    ensure(log.contains(MOUNTED), || log.clone())?;
     let size = |index| fs_err::metadata(machine.files().overlay(index)).map(|file| file.len());
     let (own, copy) = (size(0)?, size(1)?);
     // A state partition was made on the node's own disk, of which some is written when the power is cut; an overlay
