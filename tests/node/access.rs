@@ -44,13 +44,10 @@ pub fn logs_and_usage_come_without_a_shell(fixture: &Fixture) -> Result<(), Fail
 pub fn a_shell_sees_the_node(fixture: &Fixture) -> Result<(), Failed> {
     fixture.up(1)?;
     let run = |program: &[&str]| node(fixture, &[&["shell", "node-1", "--"], program].concat());
-    has_all(
-        &run(&["cat", "/host/usr/lib/os-release"])?.ended_with(0)?.stdout,
-        &["Basalt Linux"],
-    )?;
+    let script = "cat /host/usr/lib/os-release; exit 7";
+    has_all(&run(&["sh", "-c", script])?.ended_with(7)?.stdout, &["Basalt Linux"])?;
     let status = run(&["nsenter", "-t", "1", "-m", "--", "basalt-node", "status"])?.ended_with(0)?;
     has_all(&status.stdout, &["node         node-1", "ready        yes"])?;
-    run(&["sh", "-c", "exit 7"])?.ended_with(7)?;
     let processes = fixture.cli.json(&["node", "ps", "node-1"], OPERATION, 0)?;
     let list = processes["processes"].as_array().ok_or("no processes")?;
     let has = |kind: &str, name: &str| {

@@ -111,6 +111,9 @@ impl NodeAccess<'_> {
     }
 }
 
+/// Words of journalctl (systemd 257) about a boot that the journal does not have, as on a node that has booted once.
+const NO_SUCH_BOOT: &str = "No journal boot entry found";
+
 /// Runs the command of a part. A failure after some output is a problem of a part that is not whole: `basalt-node status`
 /// fails on nodes that are not well.
 fn run(command: &Command) -> Result<Collected, String> {
@@ -125,6 +128,10 @@ fn run(command: &Command) -> Result<Collected, String> {
     collected.problem = match ended {
         Ok(()) if is_cut => Some(format!("it is cut after {} MiB", MOST >> 20)),
         Ok(()) => None,
+        Err(ProcessError::Failed { tail, .. }) if tail.iter().any(|line| line.contains(NO_SUCH_BOOT)) => {
+            collected.bytes = b"there was no such boot: the journal does not go back that far\n".to_vec();
+            None
+        }
         Err(ProcessError::Failed { status, tail, .. }) => {
             let last = tail.last().map(|line| format!(": {line}")).unwrap_or_default();
             Some(format!("{status}{last}"))
@@ -174,4 +181,25 @@ fn pack(manifest: &BundleManifest, files: &[(String, String)], now: SystemTime) 
         time,
         heads.into_iter().chain(files),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Result<Collected, String> {
+        run(&Command::new("sh").args(["-c", script]))
+    }
+
+    #[test]
+    fn the_boot_before_the_first_one_is_no_problem() {
+        let script = "echo 'No journal boot entry found for the specified boot (-1).' >&2
+             echo 'command terminated with exit code 1' >&2; exit 1";
+        let collected = shell(script).expect("collected");
+        assert!(collected.bytes.starts_with(b"there was no such boot"));
+        assert_eq!(collected.problem, None);
+        let other = shell("echo 'Failed to open the journal' >&2; exit 1");
+        let problem = other.err().expect("nothing was collected");
+        assert!(problem.contains("Failed to open the journal"), "{problem}");
+    }
 }
