@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Failed, Ran, ensure, has_all};
+use basalt_tests::{Failed, Ran, ensure, has_all, is_long};
 use serde_json::Value;
 
 use crate::fixture::Fixture;
@@ -108,11 +108,13 @@ pub fn a_bundle_holds_no_secret(fixture: &Fixture) -> Result<(), Failed> {
 pub fn a_node_restarts_itself_and_is_reset(fixture: &Fixture) -> Result<(), Failed> {
     fixture.up(1)?;
     let boot = || fixture.kubectl(&["get", "node", "node-1", "--output=jsonpath={.status.nodeInfo.bootID}"]);
+    if is_long() {
+        let before = boot()?;
+        let words = ["node", "reboot", "node-1", "--cordon"];
+        fixture.cli.run(&words, RESTART)?.ended_with(0)?;
+        ensure(before != boot()?, || "it is the same boot".to_owned())?;
+    }
     let before = boot()?;
-    let words = ["node", "reboot", "node-1", "--cordon"];
-    fixture.cli.run(&words, RESTART)?.ended_with(0)?;
-    let between = boot()?;
-    ensure(before != between, || "it is the same boot".to_owned())?;
     let mark = ["shell", "node-1", "--", "touch", "/host/var/lib/of-the-first-life"];
     node(fixture, &mark)?.ended_with(0)?;
     node(fixture, &["reset", "node-1"])?.ended_with(2)?;
@@ -120,7 +122,7 @@ pub fn a_node_restarts_itself_and_is_reset(fixture: &Fixture) -> Result<(), Fail
         .cli
         .run(&["node", "reset", "node-1", "--yes"], RESTART)?
         .ended_with(0)?;
-    ensure(between != boot()?, || "it is the same boot".to_owned())?;
+    ensure(before != boot()?, || "it is the same boot".to_owned())?;
     let found = node(
         fixture,
         &["shell", "node-1", "--", "test", "-e", "/host/var/lib/of-the-first-life"],

@@ -144,12 +144,9 @@ pub fn down_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
 
 pub fn pods_of_two_nodes_reach_each_other(fixture: &Fixture) -> Result<(), Failed> {
     fixture.two_nodes()?;
-    let pods = fixture.kubectl(&["get", "pods", "-l", "app=web", "-o", "json"])?;
-    let pods: serde_json::Value = serde_json::from_str(&pods)?;
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let pods: Vec<[String; 3]> = pods["items"]
-        .as_array()
-        .ok_or("no pods")?
+    let pods: Vec<[String; 3]> = fixture
+        .web_pods()?
         .iter()
         .map(|pod| {
             [

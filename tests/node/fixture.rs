@@ -150,8 +150,22 @@ impl Fixture {
         }
         // `up` makes as many as it starts nodes.
         self.kubectl(&["scale", "deployment/web", "--replicas=2"])?;
-        self.kubectl(&["rollout", "status", "deployment/web", "--timeout=110s"])
-            .map(drop)
+        let words = ["kubectl", "rollout", "status", "deployment/web", "--timeout=10m"];
+        self.cli.run(&words, TIMEOUT)?.ended_with(0).map(drop)
+    }
+
+    /// Pods of `web` that run. Those that a node ended when it shut down stay as objects.
+    pub fn web_pods(&self) -> Result<Vec<serde_json::Value>, Failed> {
+        let words = [
+            "get",
+            "pods",
+            "-l=app=web",
+            "--field-selector=status.phase=Running",
+            "-o=json",
+        ];
+        let mut pods: serde_json::Value = serde_json::from_str(&self.kubectl(&words)?)?;
+        let pods = pods["items"].as_array_mut().ok_or("no list of pods")?;
+        Ok(std::mem::take(pods))
     }
 
     /// Adds node-2 to a cluster with one node.

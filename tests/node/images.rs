@@ -183,11 +183,11 @@ pub fn the_kubeconfig_is_merged(fixture: &Fixture) -> Result<(), Failed> {
 
 pub fn the_api_server_reaches_pods_of_every_node(fixture: &Fixture) -> Result<(), Failed> {
     fixture.two_nodes()?;
-    let names = fixture.kubectl(&["get", "pods", "-l", "app=web", "-o", "name"])?;
-    let pods: Vec<_> = names.lines().filter_map(|line| line.strip_prefix("pod/")).collect();
-    ensure(pods.len() == 2, || names.clone())?;
+    let pods = fixture.web_pods()?;
+    ensure(pods.len() == 2, || format!("{pods:#?}"))?;
     let mut nodes = Vec::new();
-    for pod in pods {
+    for pod in &pods {
+        let pod = pod["metadata"]["name"].as_str().unwrap_or_default();
         let path = format!("/api/v1/namespaces/default/pods/{pod}:8080/proxy/");
         let answer = fixture.kubectl(&["get", "--raw", &path])?;
         nodes.extend(answer.lines().find(|line| line.starts_with("node ")).map(str::to_owned));
