@@ -29,7 +29,7 @@ mod api_server;
 #[path = "../clock/mod.rs"]
 mod clock;
 
-/// Configuration of kubelets with settings of an administrator. The last two fields are not of every kubelet.
+/// Configuration of kubelets with settings of an administrator. The last field is of no kubelet.
 const SETTINGS: &str = "\
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -46,7 +46,6 @@ cgroupDriver: cgroupfs
 volumePluginDir: /opt/plugins
 serverTLSBootstrap: true
 memoryReservationPolicy: None
-defaultPodSysctls: { kernel.sem: '250 32000 32 128' }
 aFieldOfTheFuture: 1
 ";
 
