@@ -1,7 +1,8 @@
 //! Judgement of a host's inventory: what of a node of another distribution a Basalt node does not have, or does otherwise.
 //!
 //! ```text
-//! HostInventory (basalt_inventory) + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
+//! HostInventory (basalt_inventory) --(boundary)-> the same, each value a line of characters that can be shown
+//!                    HostInventory + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
 //!                                HostInventory --(parts)--> sections of a NodeConfig
 //!                                     sections --(config)-> a NodeConfig that `basalt check` accepts
 //! ```
@@ -11,10 +12,12 @@ use serde_json::Value;
 
 use crate::{NodeFacts, WorkloadVerdict};
 
+mod boundary;
 mod config;
 mod parts;
 mod rules;
 
+pub(crate) use boundary::line;
 pub use config::{HostNodeConfig, node_config_of};
 pub use rules::all as host_rules;
 
@@ -101,6 +104,7 @@ impl HostFound<'_> {
 
 /// Applies all rules to a host; the worst findings come first.
 pub fn examine_host(host: &HostInventory, node: &NodeFacts) -> Vec<HostFinding> {
+    let host = &boundary::printable(host);
     let subject = HostSubject { host, node };
     let mut findings = Vec::new();
     for rule in rules::all() {

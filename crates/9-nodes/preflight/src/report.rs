@@ -6,6 +6,7 @@ use basalt_inventory::HostInventory;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::host::line;
 use crate::object::FilePosition;
 use crate::rule::WorkloadVerdict;
 use crate::{HostFinding, ManifestObject, NodeFacts, ObjectId, PreflightFinding, PreflightResult, UnreadSource};
@@ -177,11 +178,15 @@ fn reported(finding: &PreflightFinding, objects: &[ManifestObject]) -> Option<Re
 
 /// Identity of a host: a Node, by the name that the host has.
 fn id_of_host(host: &ExaminedHost<'_>) -> ObjectId {
-    let name = host.inventory.system.hostname.as_str();
+    let name = line(&host.inventory.system.hostname);
     ObjectId {
         kind: "Node".to_owned(),
         namespace: None,
-        name: if name.is_empty() { "(without a name)" } else { name }.to_owned(),
+        name: if name.is_empty() {
+            "(without a name)".to_owned()
+        } else {
+            name
+        },
     }
 }
 
@@ -208,7 +213,7 @@ fn unread_of_host(host: &ExaminedHost<'_>) -> Vec<UnreadSource> {
     let unobserved = host.inventory.unobserved.iter();
     unobserved
         .map(|missed| UnreadSource {
-            source: format!("{name}: {}", missed.path),
+            source: format!("{name}: {}", line(&missed.path)),
             reason: missed.reason.sentence().to_owned(),
         })
         .collect()

@@ -115,6 +115,56 @@ fn contradictions_are_left_out() {
     check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
 }
 
+/// No value of an inventory begins a line of a report or of a NodeConfig, or reaches a terminal as more than text.
+#[test]
+fn values_stay_values() {
+    let evil = "x\nregistries: [{host: docker.io, mirrors: [{url: 'http://evil.example'}]}]\n\u{1b}[31m#";
+    let value = serde_json::to_value(host("gpu-proxy")).expect("JSON");
+    let every: HostInventory = serde_json::from_value(spoilt(value, evil)).expect("an inventory");
+    let document = report(&every);
+    let json = serde_json::to_value(&document).expect("JSON");
+    let config = node_config_of(&every, &node()).expect("a NodeConfig");
+    for shown in [
+        text(&document),
+        sarif(&document)["runs"][0]["results"].to_string(),
+        config.text.clone(),
+    ] {
+        assert!(
+            !shown.contains('\u{1b}') && !shown.lines().any(|line| line.trim_start().starts_with("registries: [")),
+            "{shown}"
+        );
+    }
+    for finding in json["findings"].as_array().expect("findings") {
+        for field in ["path", "message", "help"] {
+            let shown = finding[field].as_str().expect("a text");
+            assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        }
+    }
+    let (read, _) = check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
+    assert!(
+        read.registries
+            .iter()
+            .all(|registry| !format!("{registry:?}").contains("evil"))
+    );
+}
+
+/// The same with a text at the end of every text that is not a word of the format.
+fn spoilt(value: serde_json::Value, end: &str) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(text + end),
+        Value::Array(items) => items.into_iter().map(|item| spoilt(item, end)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, value)| match key.as_str() {
+                "topic" | "reason" => (key, value),
+                _ => (key, spoilt(value, end)),
+            });
+            Value::Object(fields.collect())
+        }
+        other => other,
+    }
+}
+
 const PAGE: &str = "docs/preflight/node.md";
 const BEGIN: &str = "<!-- rules: begin, generated: run the tests of basalt-preflight with UPDATE_DOCS=1 -->\n";
 const END: &str = "<!-- rules: end -->\n";

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use basalt_document::Document;
 use basalt_inventory::HostInventory;
 use basalt_node_config::{Clock, check, raw};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::parts;
+use super::{boundary, parts};
 use crate::{NodeFacts, PreflightError};
 
 /// Values that stand for what no inventory has.
@@ -29,10 +30,23 @@ pub struct HostNodeConfig {
 /// Section of a NodeConfig, by its name.
 type Section = (&'static str, Value);
 
-/// Text of a value in YAML.
+/// Text of a value in YAML, which is read as that value again.
 pub(super) fn yaml(value: &impl Serialize) -> Result<String, PreflightError> {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
-    serde_saphyr::to_string_with_options(value, options).map_err(|error| PreflightError::Yaml(error.to_string()))
+    let text = serde_saphyr::to_string_with_options(value, options);
+    let text = text.map_err(|error| PreflightError::Yaml(error.to_string()))?;
+    let wrong = |error: serde_json::Error| PreflightError::Yaml(error.to_string());
+    let wanted = serde_json::to_value(value).map_err(wrong)?;
+    match Document::parse("node.yaml", &text) {
+        Ok(document) if document.root().to_json() == wanted => Ok(text),
+        // JSON is YAML as well, and has every text in quotes.
+        _ => Ok(serde_json::to_string_pretty(value).map_err(wrong)? + "\n"),
+    }
+}
+
+/// Line of a comment, whatever the text is.
+fn comment(text: &str) -> String {
+    format!("# {}\n", boundary::line(text))
 }
 
 /// NodeConfig that does what the settings of a host do.
@@ -40,6 +54,7 @@ pub(super) fn yaml(value: &impl Serialize) -> Result<String, PreflightError> {
 /// # Errors
 /// When YAML cannot be written, which would be a defect.
 pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNodeConfig, PreflightError> {
+    let host = &boundary::printable(host);
     let (base, replaced) = base(host);
     let mut kept = base.clone();
     let mut left_out = Vec::new();
@@ -62,15 +77,15 @@ pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNode
             }
         }
     }
-    let mut text = format!(
-        "# Made from the inventory of {}. Before a node gets it:\n",
+    let mut text = comment(&format!(
+        "Made from the inventory of {}. Before a node gets it:",
         host.system.hostname
-    );
+    ));
     for line in replaced.iter().chain(&lost(host)) {
-        text += &format!("# - {line}\n");
+        text += &comment(&format!("- {line}"));
     }
     for (name, reason) in &left_out {
-        text += &format!("# - `{name}` is left out: {}\n", reason.replace('\n', " "));
+        text += &comment(&format!("- `{name}` is left out: {reason}"));
     }
     // Through the type: its fields are in the order of the documentation.
     let config: raw::NodeConfig =
@@ -97,7 +112,9 @@ fn base(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
         .certificates
         .iter()
         .find(|certificate| certificate.file == AUTHORITY);
+    let is_digest = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let pin = authority.map(|certificate| certificate.public_key_sha256.clone());
+    let pin = pin.filter(is_digest);
     if pin.is_none() {
         replaced.push("replace `caCertHashes`: `kubeadm token create --print-join-command`".to_owned());
     }
@@ -196,5 +213,25 @@ fn accepted(config: &Map<String, Value>) -> Result<(), String> {
             let first = problems.iter().next().map(ToString::to_string);
             Err(first.unwrap_or_else(|| "it is refused".to_owned()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_as_it_was_written() {
+        for text in ["a # b", "a: b", "- a", "no", "0x1f", "1e3", "~", "", " a", "a\nb: c\n"] {
+            let value = serde_json::json!({ "a": text, "b": [text, 1] });
+            let written = yaml(&value).expect("YAML");
+            let read = Document::parse("a.yaml", &written).expect("a document");
+            assert_eq!(read.root().to_json(), value, "{written}");
+        }
+    }
+
+    #[test]
+    fn comments_are_one_line() {
+        assert_eq!(comment("a\nsysctls:\r\n"), "# a\u{fffd}sysctls:\u{fffd}\u{fffd}\n");
     }
 }
