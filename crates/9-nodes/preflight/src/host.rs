@@ -4,7 +4,8 @@
 //! HostInventory (basalt_inventory) --(boundary)-> the same, each value a line of characters that can be shown
 //!                    HostInventory + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
 //!                                HostInventory --(parts)--> sections of a NodeConfig
-//!                                     sections --(config)-> a NodeConfig that `basalt check` accepts
+//!                                      sections --(draft)--> what of them `basalt check` accepts, and what is left out
+//!                                     sections --(config)-> a NodeConfig
 //! ```
 
 use basalt_inventory::HostInventory;
@@ -14,11 +15,13 @@ use crate::{NodeFacts, WorkloadVerdict};
 
 mod boundary;
 mod config;
+mod draft;
 mod parts;
 mod rules;
 
 pub(crate) use boundary::line;
 pub use config::{HostNodeConfig, node_config_of};
+pub use draft::LeftOutSetting;
 pub use rules::all as host_rules;
 
 /// Rule about hosts.
@@ -65,6 +68,8 @@ pub struct HostFinding {
 pub(crate) struct HostSubject<'h> {
     pub(crate) host: &'h HostInventory,
     pub(crate) node: &'h NodeFacts,
+    /// Settings that a NodeConfig made from the host would not have.
+    pub(crate) left_out: Vec<LeftOutSetting>,
 }
 
 /// Findings of one rule about one host.
@@ -85,7 +90,7 @@ impl HostFound<'_> {
         });
     }
 
-    /// Reports a place, with the section of a NodeConfig that does the same.
+    /// Reports a place, with the section of a NodeConfig that does the same, as far as `basalt check` accepts it.
     pub(crate) fn add_lines(
         &mut self,
         place: &str,
@@ -93,9 +98,21 @@ impl HostFound<'_> {
         help: impl Into<String>,
         section: (&str, Value),
     ) {
-        self.add(place, message, help);
         let (name, value) = section;
-        let lines = config::yaml(&Value::Object([(name.to_owned(), value)].into_iter().collect()));
+        let sections = [(name.to_owned(), value)].into_iter().collect();
+        let accepted = draft::accepted(&config::common_fields(), sections);
+        if accepted.sections.is_empty() {
+            let reasons = accepted.left_out.iter().map(|entry| entry.reason.as_str());
+            let reasons = listed(reasons, 2);
+            self.add(
+                place,
+                message,
+                format!("leave it out; in a NodeConfig it is refused: {reasons}"),
+            );
+            return;
+        }
+        self.add(place, message, help);
+        let lines = config::yaml(&Value::Object(accepted.sections));
         if let Some(finding) = self.findings.last_mut() {
             finding.lines = lines.ok();
         }
@@ -105,7 +122,8 @@ impl HostFound<'_> {
 /// Applies all rules to a host; the worst findings come first.
 pub fn examine_host(host: &HostInventory, node: &NodeFacts) -> Vec<HostFinding> {
     let host = &boundary::printable(host);
-    let subject = HostSubject { host, node };
+    let left_out = config::draft_of(host, node).left_out;
+    let subject = HostSubject { host, node, left_out };
     let mut findings = Vec::new();
     for rule in rules::all() {
         let mut found = HostFound {

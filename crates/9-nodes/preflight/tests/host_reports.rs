@@ -100,19 +100,58 @@ fn reports_have_all_formats() {
     assert!(!results.is_empty() && results.iter().all(|result| result["ruleIndex"].is_u64()));
 }
 
-/// A NodeConfig is made of whatever an inventory says; what is refused is left out.
+/// A NodeConfig is made of whatever an inventory says; what is refused is left out, and nothing else is.
 #[test]
-fn contradictions_are_left_out() {
+fn what_is_refused_is_left_out_and_told() {
     let mut host = host("ubuntu-kubeadm");
     host.system.hostname = "Not A Name".to_owned();
-    host.kubelet.flags.clear();
     for interface in &mut host.network.interfaces {
-        interface.addresses.push("no address".to_owned());
+        if !interface.addresses.is_empty() {
+            interface.addresses.push("no address".to_owned());
+        }
     }
     let config = node_config_of(&host, &node()).expect("a NodeConfig");
-    let left_out: Vec<_> = config.left_out.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(left_out, ["hostname", "network"]);
-    check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
+    let left_out: Vec<_> = config.left_out.iter().map(|entry| entry.path.as_str()).collect();
+    assert_eq!(left_out, ["hostname", "network.interfaces[0].addresses[1]"]);
+    let (read, _) = check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
+    let network = read.network.expect("a network");
+    assert_eq!(network.interfaces[0].addresses.len(), 1);
+    let json = serde_json::to_string(&report(&host)).expect("JSON");
+    for said in [config.text.as_str(), &text(&report(&host)), &json] {
+        assert!(
+            said.contains("`network.interfaces[0].addresses[1]` (no address) is left out"),
+            "{said}"
+        );
+    }
+}
+
+/// Lines that are shown are lines that `basalt check` accepts.
+#[test]
+fn shown_lines_are_accepted() {
+    for name in ["ubuntu-kubeadm", "debian", "gpu-proxy"] {
+        let mut host = host(name);
+        let flag = |name: &str, value: &str| basalt_inventory::HostFlag {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            file: "/etc/default/kubelet".to_owned(),
+        };
+        host.kubelet.flags.extend([
+            flag("feature-gates", "Foo=true"),
+            flag("node-labels", "node-role.kubernetes.io/worker=,a=b"),
+            flag("registry-qps", "10"),
+        ]);
+        for finding in examine_host(&host, &node()) {
+            let Some(lines) = finding.lines else { continue };
+            let text = format!(
+                "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://k.example.com:6443\n  \
+                 bootstrapToken: abcdef.0123456789abcdef\n  caCertHashes: [\"sha256:{}\"]\n{lines}",
+                "0".repeat(64)
+            );
+            if let Err(problems) = check("node.yaml", &text, Clock::Unsure(SystemTime::now())) {
+                panic!("{name}: {}\n{text}", problems.brief());
+            }
+        }
+    }
 }
 
 /// No value of an inventory begins a line of a report or of a NodeConfig, or reaches a terminal as more than text.

@@ -184,7 +184,8 @@ fn credentials(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         let mirrors = registry.mirrors.iter().filter(|mirror| mirror.has_credentials);
         let urls: Vec<&str> = mirrors.map(|mirror| mirror.url.as_str()).collect();
         if registry.has_credentials {
-            let lines = serde_json::json!([{ "host": registry.host, "auth": { "username": "", "password": "" } }]);
+            let lines =
+                serde_json::json!([{ "host": registry.host, "auth": { "username": "NAME", "password": "PASSWORD" } }]);
             found.add_lines(
                 &registry.file,
                 format!("the registry {} is asked with credentials", registry.host),
