@@ -16,6 +16,7 @@ use crate::{NodeFacts, WorkloadVerdict};
 mod boundary;
 mod config;
 mod draft;
+mod given;
 mod parts;
 mod rules;
 
@@ -70,11 +71,14 @@ pub(crate) struct HostSubject<'h> {
     pub(crate) node: &'h NodeFacts,
     /// Settings that a NodeConfig made from the host would not have.
     pub(crate) left_out: Vec<LeftOutSetting>,
+    /// NodeConfig that the nodes have.
+    pub(crate) given: &'h given::GivenConfig,
 }
 
 /// Findings of one rule about one host.
 pub(crate) struct HostFound<'f> {
     rule: &'static HostRule,
+    given: &'f given::GivenConfig,
     findings: &'f mut Vec<HostFinding>,
 }
 
@@ -90,7 +94,8 @@ impl HostFound<'_> {
         });
     }
 
-    /// Reports a place, with the section of a NodeConfig that does the same, as far as `basalt check` accepts it.
+    /// Reports a place, with the section of a NodeConfig that does the same, as far as `basalt check` accepts it; nothing if the
+    /// NodeConfig of the nodes says all of it.
     pub(crate) fn add_lines(
         &mut self,
         place: &str,
@@ -98,9 +103,29 @@ impl HostFound<'_> {
         help: impl Into<String>,
         section: (&str, Value),
     ) {
+        self.add_lines_unless(true, place, (message.into(), help.into()), section);
+    }
+
+    /// Reports a place as [`Self::add_lines`] does, whatever the NodeConfig of the nodes says if that is not enough; `words` are
+    /// message and help.
+    pub(crate) fn add_lines_unless(
+        &mut self,
+        is_enough: bool,
+        place: &str,
+        words: (String, String),
+        section: (&str, Value),
+    ) {
         let (name, value) = section;
+        let (message, help) = words;
         let sections = [(name.to_owned(), value)].into_iter().collect();
         let accepted = draft::accepted(&config::common_fields(), sections);
+        let is_said = accepted
+            .sections
+            .iter()
+            .all(|(name, value)| self.given.says(name, value));
+        if is_enough && self.given.is_there() && is_said {
+            return;
+        }
         if accepted.sections.is_empty() {
             let reasons = accepted.left_out.iter().map(|entry| entry.reason.as_str());
             let reasons = listed(reasons, 2);
@@ -119,15 +144,23 @@ impl HostFound<'_> {
     }
 }
 
-/// Applies all rules to a host; the worst findings come first.
-pub fn examine_host(host: &HostInventory, node: &NodeFacts) -> Vec<HostFinding> {
+/// Applies all rules to a host; the worst findings come first. What the NodeConfig of the nodes, given by its text, does already
+/// is no finding.
+pub fn examine_host(host: &HostInventory, node: &NodeFacts, config: Option<&str>) -> Vec<HostFinding> {
     let host = &boundary::printable(host);
     let left_out = config::draft_of(host, node).left_out;
-    let subject = HostSubject { host, node, left_out };
+    let given = &given::GivenConfig::of(config);
+    let subject = HostSubject {
+        host,
+        node,
+        left_out,
+        given,
+    };
     let mut findings = Vec::new();
     for rule in rules::all() {
         let mut found = HostFound {
             rule,
+            given,
             findings: &mut findings,
         };
         (rule.check)(&subject, &mut found);

@@ -32,7 +32,7 @@ fn host(name: &str) -> HostInventory {
 
 fn report(host: &HostInventory) -> PreflightDocument {
     let node = node();
-    let findings = examine_host(host, &node);
+    let findings = examine_host(host, &node, None);
     let examined = ExaminedHost {
         inventory: host,
         findings: &findings,
@@ -125,6 +125,91 @@ fn what_is_refused_is_left_out_and_told() {
     }
 }
 
+/// A NodeConfig made from a host silences what it does; what it lacks is still told.
+#[test]
+fn the_written_file_silences_what_it_does() {
+    let needs = |name: &str| match name {
+        // Credentials and an authority, which no inventory has.
+        "gpu-proxy" => vec!["host-proxy", "host-registry"],
+        _ => Vec::new(),
+    };
+    for name in ["ubuntu-kubeadm", "debian", "gpu-proxy"] {
+        let host = host(name);
+        let config = node_config_of(&host, &node()).expect("a NodeConfig").text;
+        let node = node().with_config("node.yaml", &config).expect("accepted");
+        let findings = examine_host(&host, &node, Some(&config));
+        let findings = findings
+            .iter()
+            .filter(|finding| finding.rule.verdict > WorkloadVerdict::Note);
+        let lines: Vec<_> = findings
+            .filter(|finding| finding.lines.is_some())
+            .map(|finding| finding.rule.id)
+            .collect();
+        assert_eq!(lines, needs(name), "{name}");
+    }
+}
+
+/// With the credentials and the authority in it, the file silences the rest.
+#[test]
+fn what_is_added_to_the_file_counts() {
+    let host = host("gpu-proxy");
+    let config = node_config_of(&host, &node()).expect("a NodeConfig").text;
+    let config = config.replace("http: http://proxy", "http: http://user:word@proxy");
+    let auth = "    auth: {username: a, password: b}\n";
+    let config = config.replace(
+        "dockerhub\n    overridePath: true\n",
+        &format!("dockerhub\n    overridePath: true\n{auth}"),
+    );
+    let findings = examine_host(&host, &node(), Some(&config));
+    let rules: Vec<_> = findings.iter().map(|finding| finding.rule.id).collect();
+    assert!(
+        !rules.contains(&"host-proxy") && !rules.contains(&"host-registry-credentials"),
+        "{rules:?}\n{config}"
+    );
+    let other = config.replace("user:word@", "");
+    let findings = examine_host(&host, &node(), Some(&other));
+    assert!(findings.iter().any(|finding| finding.rule.id == "host-proxy"));
+}
+
+/// A host that has nothing but what a NodeConfig can do has nothing to be told of a node with that NodeConfig.
+#[test]
+fn a_host_of_settings_comes_through() {
+    let mut inventory = HostInventory::default();
+    let whole = host("debian");
+    inventory.system.hostname = "w1".to_owned();
+    inventory.network.interfaces = whole.network.interfaces.clone();
+    inventory.network.bonds = whole.network.bonds.clone();
+    inventory.network.vlans = whole.network.vlans.clone();
+    inventory.time = whole.time.clone();
+    inventory.registries = host("gpu-proxy")
+        .registries
+        .into_iter()
+        .filter(|registry| registry.host == "*")
+        .collect();
+    let ubuntu = host("ubuntu-kubeadm");
+    inventory.kubelet.flags = ubuntu.kubelet.flags.clone();
+    inventory.kubelet.flags.retain(|flag| flag.name != "node-ip");
+    inventory.kernel.huge_pages = ubuntu.kernel.huge_pages.clone();
+    inventory.sysctls = ubuntu.sysctls.clone();
+    let report = |config: Option<&str>| {
+        let node = node();
+        let findings = examine_host(&inventory, &node, config);
+        let examined = ExaminedHost {
+            inventory: &inventory,
+            findings: &findings,
+        };
+        PreflightDocument::of_hosts(&[examined], &node)
+    };
+    assert!(report(None).worst() > Some(WorkloadVerdict::Note));
+    let config = node_config_of(&inventory, &node()).expect("a NodeConfig").text;
+    let after = report(Some(&config));
+    assert!(
+        after.worst() <= Some(WorkloadVerdict::Note),
+        "{}\n{config}",
+        text(&after)
+    );
+}
+
 /// Lines that are shown are lines that `basalt check` accepts.
 #[test]
 fn shown_lines_are_accepted() {
@@ -140,7 +225,7 @@ fn shown_lines_are_accepted() {
             flag("node-labels", "node-role.kubernetes.io/worker=,a=b"),
             flag("registry-qps", "10"),
         ]);
-        for finding in examine_host(&host, &node()) {
+        for finding in examine_host(&host, &node(), None) {
             let Some(lines) = finding.lines else { continue };
             let text = format!(
                 "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://k.example.com:6443\n  \

@@ -423,7 +423,7 @@ const CASES: &[(&str, Change, Change)] = &[
 fn reporting(change: Change, node: &NodeFacts) -> BTreeSet<&'static str> {
     let mut host = HostInventory::default();
     change(&mut host);
-    examine_host(&host, node)
+    examine_host(&host, node, None)
         .iter()
         .map(|finding| finding.rule.id)
         .collect()
@@ -460,7 +460,7 @@ fn the_interval_of_a_bond_is_a_nodes_own() {
             addresses: vec!["10.0.0.2/24".to_owned()],
             ..interface("bond0")
         }];
-        let findings = examine_host(&host, &node());
+        let findings = examine_host(&host, &node(), None);
         let findings = findings.into_iter().map(|finding| (finding.rule.id, finding.help));
         findings.collect::<std::collections::BTreeMap<_, _>>()
     };
@@ -478,7 +478,7 @@ fn swap_is_told_by_the_file_that_has_it() {
             source: "/swap.img".to_owned(),
             size_kib,
         }];
-        assert_eq!(examine_host(&host, &node())[0].place, place);
+        assert_eq!(examine_host(&host, &node(), None)[0].place, place);
     }
 }
 
@@ -487,7 +487,7 @@ fn keys_are_counted_in_words() {
     for (keys, words) in [(1, "ada (1 key)"), (2, "ada (2 keys)")] {
         let mut host = HostInventory::default();
         host.accounts = vec![account("ada", 1001, Some(keys))];
-        assert!(examine_host(&host, &node())[0].message.ends_with(words));
+        assert!(examine_host(&host, &node(), None)[0].message.ends_with(words));
     }
 }
 

@@ -48,7 +48,10 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
     }
     interrupt::check()?;
     let (node, _) = super::facts(&options.node, open)?;
-    let findings: Vec<Vec<HostFinding>> = hosts.iter().map(|host| examine_host(host, &node)).collect();
+    let config = super::node_config(options.node.config.as_deref())?;
+    let config = config.as_ref().map(|(_, text)| text.as_str());
+    let findings = hosts.iter().map(|host| examine_host(host, &node, config));
+    let findings: Vec<Vec<HostFinding>> = findings.collect();
     let examined = hosts.iter().zip(&findings);
     let examined: Vec<ExaminedHost<'_>> = examined
         .map(|(inventory, findings)| ExaminedHost { inventory, findings })

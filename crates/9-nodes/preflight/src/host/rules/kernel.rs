@@ -274,6 +274,13 @@ fn sysctl(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     for (setting, value) in wanted(subject).filter(|(setting, _)| !parts::is_lower(setting, subject.node)) {
         let file = setting.file.as_deref().unwrap_or("/etc/sysctl.d");
         if parts::is_secret(setting) {
+            let given = subject
+                .given
+                .section("sysctls")
+                .and_then(|given| given.get(&setting.key));
+            if given.is_some() {
+                continue;
+            }
             let message = format!(
                 "{} is set, to what the inventory does not have, since it may be secret",
                 setting.key

@@ -130,6 +130,9 @@ fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             format!("leave it out: {reason}"),
         );
     }
+    if subject.given.at("/cluster/dns").is_some() {
+        return;
+    }
     let dns = ["cluster-dns", "cluster-domain"];
     for flag in dns.iter().filter_map(|name| subject.host.kubelet.flag(name)) {
         found.add(

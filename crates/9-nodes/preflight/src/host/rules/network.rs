@@ -1,5 +1,7 @@
 //! Rules about the network, names, proxies and time.
 
+use serde_json::Value;
+
 use super::super::{HostFound, HostRule, HostSubject, config, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
@@ -140,14 +142,15 @@ fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn endpoint(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let server = subject.host.kubelet.server.as_deref();
+    let given = subject.given.at("/cluster/endpoint").and_then(Value::as_str);
+    let server = given.or(subject.host.kubelet.server.as_deref());
     let Some(endpoint) = server.and_then(|server| config::endpoint_of(server).ok()) else {
         return;
     };
     if let Some(name) = config::known_by_file(subject.host, &endpoint) {
         found.add(
             "/etc/hosts",
-            format!("the kubelet's API server is {}, which is {} here", endpoint.host, name.address),
+            format!("the API server is {}, which is {} here", endpoint.host, name.address),
             "add the name to a name server that the node asks, or give an address in `cluster.endpoint`, if the server's certificate has it",
         );
     }
@@ -172,17 +175,27 @@ fn proxy(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let last = parts::proxies(subject.host)
         .filter(|proxy| proxy.variable != "no_proxy")
         .last();
-    let help = match parts::proxies(subject.host).any(|proxy| proxy.has_credentials) {
+    let has_credentials = parts::proxies(subject.host).any(|proxy| proxy.has_credentials);
+    let has_password = |pointer: &&str| {
+        subject
+            .given
+            .at(pointer)
+            .and_then(Value::as_str)
+            .is_some_and(|url| url.contains('@'))
+    };
+    let is_enough = !has_credentials || ["/proxy/http", "/proxy/https"].iter().any(has_password);
+    let help = match has_credentials {
         true => "in the NodeConfig, with the name and the password, which are not in the inventory",
         false => "in the NodeConfig",
     };
-    found.add_lines(
+    let message = format!(
+        "the host uses the proxy {}",
+        last.map_or("", |proxy| proxy.value.as_str())
+    );
+    found.add_lines_unless(
+        is_enough,
         last.map_or("/etc/environment", |proxy| proxy.file.as_str()),
-        format!(
-            "the host uses the proxy {}",
-            last.map_or("", |proxy| proxy.value.as_str())
-        ),
-        help,
+        (message, help.to_owned()),
         ("proxy", serde_json::to_value(&proxy).unwrap_or_default()),
     );
 }
