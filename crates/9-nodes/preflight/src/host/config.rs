@@ -19,6 +19,9 @@ const TOKEN: &str = "abcdef.0123456789abcdef";
 /// File with the cluster's authority on nodes that kubeadm has joined.
 const AUTHORITY: &str = "/etc/kubernetes/pki/ca.crt";
 
+/// Folder with the credential providers of an image.
+pub(super) const PROVIDERS: &str = "/usr/libexec/credential-providers";
+
 /// NodeConfig made from an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostNodeConfig {
@@ -70,7 +73,7 @@ pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNode
         "Made from the inventory of {}. Before a node gets it:",
         host.system.hostname
     ));
-    for line in draft.replaced.iter().chain(&lost(host)) {
+    for line in draft.replaced.iter().chain(&lost(host, node)) {
         text += &comment(&format!("- {line}"));
     }
     let of_image = sysctls_of_image(host, node);
@@ -219,8 +222,8 @@ fn sysctls_of_image(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
     lines.collect()
 }
 
-/// Comments on what an inventory leaves out, since it is secret.
-fn lost(host: &HostInventory) -> Vec<String> {
+/// Comments on what is to be added: what an inventory leaves out, since it is secret, and programs that ask for credentials.
+fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
     let mut lost = Vec::new();
     if parts::proxies(host).any(|proxy| proxy.has_credentials) {
         lost.push("add the name and the password of the proxy".to_owned());
@@ -253,6 +256,13 @@ fn lost(host: &HostInventory) -> Vec<String> {
             .iter()
             .map(|file| format!("add the content of {file} to `caCertificates`")),
     );
+    for provider in &host.kubelet.credential_providers {
+        let name = &provider.name;
+        lost.push(match node.has_program(&format!("{PROVIDERS}/{name}")) {
+            true => format!("add the credential provider {name} to `kubelet.credentialProviders`, with its arguments"),
+            false => format!("give pods `imagePullSecrets`, or take an image with the credential provider {name}"),
+        });
+    }
     lost
 }
 

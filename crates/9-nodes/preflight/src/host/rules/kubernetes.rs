@@ -1,5 +1,6 @@
 //! Rules about the kubelet and what it starts.
 
+use super::super::config::PROVIDERS;
 use super::super::{HostFound, HostRule, HostSubject, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
@@ -206,7 +207,7 @@ fn credential_provider(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
     let flag = kubelet.flag("image-credential-provider-config");
     for provider in &kubelet.credential_providers {
-        let program = format!("/usr/libexec/credential-providers/{}", provider.name);
+        let program = format!("{}/{}", PROVIDERS, provider.name);
         let place = flag.map_or("/var/lib/kubelet", |flag| flag.value.as_str());
         let images = listed(provider.match_images.iter().map(String::as_str), 4);
         let message = format!("the kubelet asks {} for credentials of {images}", provider.name);
