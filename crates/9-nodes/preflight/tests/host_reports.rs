@@ -122,6 +122,9 @@ fn reports_have_all_formats() {
 fn what_is_refused_is_left_out_and_told() {
     let mut host = host("ubuntu-kubeadm");
     host.system.hostname = "Not A Name".to_owned();
+    if let Some(fields) = host.kubelet.config.as_mut().and_then(serde_json::Value::as_object_mut) {
+        fields.insert("podPidsLimit".to_owned(), "many".into());
+    }
     for interface in &mut host.network.interfaces {
         if !interface.addresses.is_empty() {
             interface.addresses.push("no address".to_owned());
@@ -129,12 +132,13 @@ fn what_is_refused_is_left_out_and_told() {
     }
     let config = node_config_of(&host, &node()).expect("a NodeConfig");
     let left_out: Vec<_> = config.left_out.iter().map(|entry| entry.path.as_str()).collect();
-    assert_eq!(left_out, ["hostname", "network.interfaces[0].addresses[1]"]);
+    let wanted = ["hostname", "kubelet.podPidsLimit", "network.interfaces[0].addresses[1]"];
+    assert_eq!(left_out, wanted);
     let (read, _) = check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
     let network = read.network.expect("a network");
     assert_eq!(network.interfaces[0].addresses.len(), 1);
     let json = serde_json::to_string(&report(&host)).expect("JSON");
-    for said in [config.text.as_str(), &text(&report(&host)), &json] {
+    for said in [config.text, text(&report(&host)), json] {
         assert!(
             said.contains("`network.interfaces[0].addresses[1]` (no address) is left out"),
             "{said}"

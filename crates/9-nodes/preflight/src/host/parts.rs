@@ -197,6 +197,49 @@ pub(super) fn time(host: &HostInventory) -> Option<raw::Time> {
             .iter()
             .any(|pool| server.ends_with(pool))
     };
-    let servers: Vec<String> = host.time.servers.iter().filter(is_own).cloned().collect();
+    // Names of servers are the same in capitals, and a NodeConfig has small letters.
+    let servers = host.time.servers.iter().filter(is_own);
+    let servers: Vec<String> = servers.map(|server| server.to_ascii_lowercase()).collect();
     (!servers.is_empty()).then_some(raw::Time { servers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_time_servers_have_small_letters() {
+        let mut host = HostInventory::default();
+        host.time.servers = vec!["NTP1.Example.com".to_owned(), "0.debian.pool.ntp.org".to_owned()];
+        assert_eq!(
+            time(&host).map(|time| time.servers),
+            Some(vec!["ntp1.example.com".to_owned()])
+        );
+    }
+
+    #[test]
+    fn settings_that_another_file_has_first_are_named() {
+        let registry = |file: &str, url: &str| HostRegistry {
+            host: "docker.io".to_owned(),
+            file: file.to_owned(),
+            mirrors: vec![basalt_inventory::HostMirror {
+                url: url.to_owned(),
+                ..basalt_inventory::HostMirror::default()
+            }],
+            ..HostRegistry::default()
+        };
+        let host = HostInventory {
+            registries: vec![
+                registry("/a", "https://a"),
+                registry("/b", "https://b"),
+                registry("/c", "https://a"),
+            ],
+            ..HostInventory::default()
+        };
+        let found: Vec<String> = left_out(&host).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            ["`registry docker.io of /b` (https://b) is left out: /a goes before it"]
+        );
+    }
 }

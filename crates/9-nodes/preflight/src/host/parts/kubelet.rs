@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use basalt_inventory::{HostFlag, HostInventory};
 use basalt_join::request::KubeletFlags;
-use basalt_node_config::raw;
 use miette::Severity;
 use serde_json::{Map, Value};
 
@@ -172,18 +171,9 @@ pub(in super::super) fn of_config(host: &HostInventory) -> Map<String, Value> {
             "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod" => texts(value),
             _ => value.clone(),
         };
-        keep(&mut fields, field, Some(value));
-    }
-    fields
-}
-
-/// Keeps a field if a NodeConfig can have it.
-fn keep(fields: &mut Map<String, Value>, field: &str, value: Option<Value>) {
-    let Some(value) = value else { return };
-    let alone = Value::Object([(field.to_owned(), value.clone())].into_iter().collect());
-    if serde_json::from_value::<raw::Kubelet>(alone).is_ok() {
         fields.insert(field.to_owned(), value);
     }
+    fields
 }
 
 /// Reserved resources under the names of a NodeConfig.
