@@ -1,9 +1,11 @@
 //! Judgement of a host's inventory: what of a node of another distribution a Basalt node does not have, or does otherwise.
 //!
 //! ```text
-//! HostInventory (basalt_inventory) + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
+//! HostInventory (basalt_inventory) --(boundary)-> the same, each value a line of characters that can be shown
+//!                    HostInventory + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
 //!                                HostInventory --(parts)--> sections of a NodeConfig
-//!                                     sections --(config)-> a NodeConfig that `basalt check` accepts
+//!                                      sections --(draft)--> what of them `basalt check` accepts, and what is left out
+//!                                     sections --(config)-> a NodeConfig
 //! ```
 
 use basalt_inventory::HostInventory;
@@ -11,11 +13,16 @@ use serde_json::Value;
 
 use crate::{NodeFacts, WorkloadVerdict};
 
+mod boundary;
 mod config;
+mod draft;
+mod given;
 mod parts;
 mod rules;
 
+pub(crate) use boundary::line;
 pub use config::{HostNodeConfig, node_config_of};
+pub use draft::LeftOutSetting;
 pub use rules::all as host_rules;
 
 /// Rule about hosts.
@@ -62,11 +69,16 @@ pub struct HostFinding {
 pub(crate) struct HostSubject<'h> {
     pub(crate) host: &'h HostInventory,
     pub(crate) node: &'h NodeFacts,
+    /// Settings that a NodeConfig made from the host would not have.
+    pub(crate) left_out: Vec<LeftOutSetting>,
+    /// NodeConfig that the nodes have.
+    pub(crate) given: &'h given::GivenConfig,
 }
 
 /// Findings of one rule about one host.
 pub(crate) struct HostFound<'f> {
     rule: &'static HostRule,
+    given: &'f given::GivenConfig,
     findings: &'f mut Vec<HostFinding>,
 }
 
@@ -82,7 +94,8 @@ impl HostFound<'_> {
         });
     }
 
-    /// Reports a place, with the section of a NodeConfig that does the same.
+    /// Reports a place, with the section of a NodeConfig that does the same, as far as `basalt check` accepts it; nothing if the
+    /// NodeConfig of the nodes says all of it.
     pub(crate) fn add_lines(
         &mut self,
         place: &str,
@@ -90,22 +103,64 @@ impl HostFound<'_> {
         help: impl Into<String>,
         section: (&str, Value),
     ) {
-        self.add(place, message, help);
+        self.add_lines_unless(true, place, (message.into(), help.into()), section);
+    }
+
+    /// Reports a place as [`Self::add_lines`] does, whatever the NodeConfig of the nodes says if that is not enough; `words` are
+    /// message and help.
+    pub(crate) fn add_lines_unless(
+        &mut self,
+        is_enough: bool,
+        place: &str,
+        words: (String, String),
+        section: (&str, Value),
+    ) {
         let (name, value) = section;
-        let lines = config::yaml(&Value::Object([(name.to_owned(), value)].into_iter().collect()));
+        let (message, help) = words;
+        let sections = [(name.to_owned(), value)].into_iter().collect();
+        let accepted = draft::accepted(&config::common_fields(), sections);
+        let is_said = accepted
+            .sections
+            .iter()
+            .all(|(name, value)| self.given.says(name, value));
+        if is_enough && self.given.is_there() && is_said {
+            return;
+        }
+        if accepted.sections.is_empty() {
+            let reasons = accepted.left_out.iter().map(|entry| entry.reason.as_str());
+            let reasons = listed(reasons, 2);
+            self.add(
+                place,
+                message,
+                format!("leave it out; in a NodeConfig it is refused: {reasons}"),
+            );
+            return;
+        }
+        self.add(place, message, help);
+        let lines = config::yaml(&Value::Object(accepted.sections));
         if let Some(finding) = self.findings.last_mut() {
             finding.lines = lines.ok();
         }
     }
 }
 
-/// Applies all rules to a host; the worst findings come first.
-pub fn examine_host(host: &HostInventory, node: &NodeFacts) -> Vec<HostFinding> {
-    let subject = HostSubject { host, node };
+/// Applies all rules to a host; the worst findings come first. What the NodeConfig of the nodes, given by its text, does already
+/// is no finding.
+pub fn examine_host(host: &HostInventory, node: &NodeFacts, config: Option<&str>) -> Vec<HostFinding> {
+    let host = &boundary::printable(host);
+    let left_out = config::draft_of(host, node).left_out;
+    let given = &given::GivenConfig::of(config);
+    let subject = HostSubject {
+        host,
+        node,
+        left_out,
+        given,
+    };
     let mut findings = Vec::new();
     for rule in rules::all() {
         let mut found = HostFound {
             rule,
+            given,
             findings: &mut findings,
         };
         (rule.check)(&subject, &mut found);

@@ -32,7 +32,7 @@ fn host(name: &str) -> HostInventory {
 
 fn report(host: &HostInventory) -> PreflightDocument {
     let node = node();
-    let findings = examine_host(host, &node);
+    let findings = examine_host(host, &node, None);
     let examined = ExaminedHost {
         inventory: host,
         findings: &findings,
@@ -87,6 +87,23 @@ fn what_was_not_looked_at_is_told() {
     assert_eq!(log["runs"][0]["invocations"][0]["executionSuccessful"], false);
 }
 
+/// A disk that is mounted elsewhere has neither: that is told, and the report is not complete.
+#[test]
+fn empty_views_of_the_kernel_are_told() {
+    for name in ["ubuntu-kubeadm", "debian", "gpu-proxy"] {
+        assert!(report(&host(name)).is_complete(), "{name}");
+        let mut host = host(name);
+        host.kernel.release.clear();
+        host.kernel.command_line.clear();
+        assert!(text(&report(&host)).contains(": /proc: it is empty"), "{name}");
+        assert!(!report(&host).is_complete(), "{name}");
+        host.devices.clear();
+        host.system.machine = None;
+        host.system.is_uefi = false;
+        assert!(text(&report(&host)).contains(": /sys: it is empty"), "{name}");
+    }
+}
+
 #[test]
 fn reports_have_all_formats() {
     let report = report(&host("gpu-proxy"));
@@ -100,19 +117,197 @@ fn reports_have_all_formats() {
     assert!(!results.is_empty() && results.iter().all(|result| result["ruleIndex"].is_u64()));
 }
 
-/// A NodeConfig is made of whatever an inventory says; what is refused is left out.
+/// A NodeConfig is made of whatever an inventory says; what is refused is left out, and nothing else is.
 #[test]
-fn contradictions_are_left_out() {
+fn what_is_refused_is_left_out_and_told() {
     let mut host = host("ubuntu-kubeadm");
     host.system.hostname = "Not A Name".to_owned();
-    host.kubelet.flags.clear();
+    if let Some(fields) = host.kubelet.config.as_mut().and_then(serde_json::Value::as_object_mut) {
+        fields.insert("podPidsLimit".to_owned(), "many".into());
+    }
     for interface in &mut host.network.interfaces {
-        interface.addresses.push("no address".to_owned());
+        if !interface.addresses.is_empty() {
+            interface.addresses.push("no address".to_owned());
+        }
     }
     let config = node_config_of(&host, &node()).expect("a NodeConfig");
-    let left_out: Vec<_> = config.left_out.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(left_out, ["hostname", "network"]);
-    check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
+    let left_out: Vec<_> = config.left_out.iter().map(|entry| entry.path.as_str()).collect();
+    let wanted = ["hostname", "kubelet.podPidsLimit", "network.interfaces[0].addresses[1]"];
+    assert_eq!(left_out, wanted);
+    let (read, _) = check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
+    let network = read.network.expect("a network");
+    assert_eq!(network.interfaces[0].addresses.len(), 1);
+    let json = serde_json::to_string(&report(&host)).expect("JSON");
+    for said in [config.text, text(&report(&host)), json] {
+        assert!(
+            said.contains("`network.interfaces[0].addresses[1]` (no address) is left out"),
+            "{said}"
+        );
+    }
+}
+
+/// A NodeConfig made from a host silences what it does; what it lacks is still told.
+#[test]
+fn the_written_file_silences_what_it_does() {
+    let needs = |name: &str| match name {
+        // Credentials and an authority, which no inventory has.
+        "gpu-proxy" => vec!["host-proxy", "host-registry"],
+        _ => Vec::new(),
+    };
+    for name in ["ubuntu-kubeadm", "debian", "gpu-proxy"] {
+        let host = host(name);
+        let config = node_config_of(&host, &node()).expect("a NodeConfig").text;
+        let node = node().with_config("node.yaml", &config).expect("accepted");
+        let findings = examine_host(&host, &node, Some(&config));
+        let findings = findings
+            .iter()
+            .filter(|finding| finding.rule.verdict > WorkloadVerdict::Note);
+        let lines: Vec<_> = findings
+            .filter(|finding| finding.lines.is_some())
+            .map(|finding| finding.rule.id)
+            .collect();
+        assert_eq!(lines, needs(name), "{name}");
+    }
+}
+
+/// With the credentials and the authority in it, the file silences the rest.
+#[test]
+fn what_is_added_to_the_file_counts() {
+    let host = host("gpu-proxy");
+    let config = node_config_of(&host, &node()).expect("a NodeConfig").text;
+    let config = config.replace("http: http://proxy", "http: http://user:word@proxy");
+    let auth = "    auth: {username: a, password: b}\n";
+    let config = config.replace(
+        "dockerhub\n    overridePath: true\n",
+        &format!("dockerhub\n    overridePath: true\n{auth}"),
+    );
+    let findings = examine_host(&host, &node(), Some(&config));
+    let rules: Vec<_> = findings.iter().map(|finding| finding.rule.id).collect();
+    assert!(
+        !rules.contains(&"host-proxy") && !rules.contains(&"host-registry-credentials"),
+        "{rules:?}\n{config}"
+    );
+    let other = config.replace("user:word@", "");
+    let findings = examine_host(&host, &node(), Some(&other));
+    assert!(findings.iter().any(|finding| finding.rule.id == "host-proxy"));
+}
+
+/// A host that has nothing but what a NodeConfig can do has nothing to be told of a node with that NodeConfig.
+#[test]
+fn a_host_of_settings_comes_through() {
+    let mut inventory = HostInventory::default();
+    let whole = host("debian");
+    inventory.system.hostname = "w1".to_owned();
+    inventory.network.interfaces = whole.network.interfaces.clone();
+    inventory.network.bonds = whole.network.bonds.clone();
+    inventory.network.vlans = whole.network.vlans.clone();
+    inventory.time = whole.time.clone();
+    inventory.registries = host("gpu-proxy")
+        .registries
+        .into_iter()
+        .filter(|registry| registry.host == "*")
+        .collect();
+    let ubuntu = host("ubuntu-kubeadm");
+    inventory.kubelet.flags = ubuntu.kubelet.flags.clone();
+    inventory.kubelet.flags.retain(|flag| flag.name != "node-ip");
+    inventory.kernel.huge_pages = ubuntu.kernel.huge_pages.clone();
+    inventory.sysctls = ubuntu.sysctls.clone();
+    let report = |config: Option<&str>| {
+        let node = node();
+        let findings = examine_host(&inventory, &node, config);
+        let examined = ExaminedHost {
+            inventory: &inventory,
+            findings: &findings,
+        };
+        PreflightDocument::of_hosts(&[examined], &node)
+    };
+    assert!(report(None).worst() > Some(WorkloadVerdict::Note));
+    let config = node_config_of(&inventory, &node()).expect("a NodeConfig").text;
+    let after = report(Some(&config));
+    assert!(
+        after.worst() <= Some(WorkloadVerdict::Note),
+        "{}\n{config}",
+        text(&after)
+    );
+}
+
+/// Lines that are shown are lines that `basalt check` accepts.
+#[test]
+fn shown_lines_are_accepted() {
+    for name in ["ubuntu-kubeadm", "debian", "gpu-proxy"] {
+        let mut host = host(name);
+        let flag = |name: &str, value: &str| basalt_inventory::HostFlag {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            file: "/etc/default/kubelet".to_owned(),
+        };
+        host.kubelet.flags.extend([
+            flag("feature-gates", "Foo=true"),
+            flag("node-labels", "node-role.kubernetes.io/worker=,a=b"),
+            flag("registry-qps", "10"),
+        ]);
+        for finding in examine_host(&host, &node(), None) {
+            let Some(lines) = finding.lines else { continue };
+            let text = format!(
+                "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://k.example.com:6443\n  \
+                 bootstrapToken: abcdef.0123456789abcdef\n  caCertHashes: [\"sha256:{}\"]\n{lines}",
+                "0".repeat(64)
+            );
+            if let Err(problems) = check("node.yaml", &text, Clock::Unsure(SystemTime::now())) {
+                panic!("{name}: {}\n{text}", problems.brief());
+            }
+        }
+    }
+}
+
+/// No value of an inventory begins a line of a report or of a NodeConfig, or reaches a terminal as more than text.
+#[test]
+fn values_stay_values() {
+    let evil = "x\nregistries: [{host: docker.io, mirrors: [{url: 'http://evil.example'}]}]\n\u{1b}[31m#";
+    let value = serde_json::to_value(host("gpu-proxy")).expect("JSON");
+    let every: HostInventory = serde_json::from_value(spoilt(value, evil)).expect("an inventory");
+    let document = report(&every);
+    let json = serde_json::to_value(&document).expect("JSON");
+    let config = node_config_of(&every, &node()).expect("a NodeConfig");
+    for shown in [
+        text(&document),
+        sarif(&document)["runs"][0]["results"].to_string(),
+        config.text.clone(),
+    ] {
+        assert!(
+            !shown.contains('\u{1b}') && !shown.lines().any(|line| line.trim_start().starts_with("registries: [")),
+            "{shown}"
+        );
+    }
+    for finding in json["findings"].as_array().expect("findings") {
+        for field in ["path", "message", "help"] {
+            let shown = finding[field].as_str().expect("a text");
+            assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        }
+    }
+    let (read, _) = check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())).expect("accepted");
+    assert!(
+        read.registries
+            .iter()
+            .all(|registry| !format!("{registry:?}").contains("evil"))
+    );
+}
+
+/// The same with a text at the end of every text that is not a word of the format.
+fn spoilt(value: serde_json::Value, end: &str) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(text + end),
+        Value::Array(items) => items.into_iter().map(|item| spoilt(item, end)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, value)| match key.as_str() {
+                "topic" | "reason" => (key, value),
+                _ => (key, spoilt(value, end)),
+            });
+            Value::Object(fields.collect())
+        }
+        other => other,
+    }
 }
 
 const PAGE: &str = "docs/preflight/node.md";

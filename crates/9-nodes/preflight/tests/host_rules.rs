@@ -72,6 +72,11 @@ const CASES: &[(&str, Change, Change)] = &[
         |host| host.sysctls = vec![sysctl("net.ipv4.ip_forward", "1")],
     ),
     (
+        "host-sysctl-lower",
+        |host| host.sysctls = vec![sysctl("vm.max_map_count", "262144")],
+        |host| host.sysctls = vec![sysctl("vm.max_map_count", "2097152")],
+    ),
+    (
         "host-sysctl-refused",
         |host| host.sysctls = vec![sysctl("kernel.panic", "30")],
         |host| host.sysctls = vec![sysctl("vm.swappiness", "10")],
@@ -174,6 +179,17 @@ const CASES: &[(&str, Change, Change)] = &[
                 ..HostBond::default()
             }];
         },
+    ),
+    (
+        "host-endpoint",
+        |host| {
+            host.kubelet.server = Some("https://cp.internal:6443".to_owned());
+            host.network.hosts = vec![HostName {
+                address: "10.0.0.1".to_owned(),
+                names: vec!["cp.internal".to_owned()],
+            }];
+        },
+        |host| host.kubelet.server = Some("https://cp.internal:6443".to_owned()),
     ),
     (
         "host-names",
@@ -283,8 +299,8 @@ const CASES: &[(&str, Change, Change)] = &[
     ),
     (
         "host-kubelet-flag-unknown",
-        |host| host.kubelet.flags = vec![flag("event-burst", "100")],
-        |host| host.kubelet.flags = vec![flag("pod-infra-container-image", "pause"), flag("v", "2")],
+        |host| host.kubelet.flags = vec![flag("no-such-flag", "100")],
+        |host| host.kubelet.flags = vec![flag("event-burst", "100"), flag("v", "2")],
     ),
     (
         "host-kubelet-config",
@@ -396,13 +412,18 @@ const CASES: &[(&str, Change, Change)] = &[
         |host| host.confinement.seccomp = vec!["profiles/a.json".to_owned()],
         |host| host.confinement.seccomp = vec!["operator/ns/a.json".to_owned()],
     ),
+    (
+        "host-left-out",
+        |host| host.kubelet.flags = vec![flag("node-labels", "node-role.kubernetes.io/worker=")],
+        |host| host.kubelet.flags = vec![flag("node-labels", "tier=front")],
+    ),
 ];
 
 /// Rules that report something about a host.
 fn reporting(change: Change, node: &NodeFacts) -> BTreeSet<&'static str> {
     let mut host = HostInventory::default();
     change(&mut host);
-    examine_host(&host, node)
+    examine_host(&host, node, None)
         .iter()
         .map(|finding| finding.rule.id)
         .collect()
@@ -421,6 +442,52 @@ fn every_rule_has_an_example_and_a_counter_example() {
             !reporting(*counter_example, &node).contains(rule),
             "{rule} reports its counter-example"
         );
+    }
+}
+
+#[test]
+fn the_interval_of_a_bond_is_a_nodes_own() {
+    let bond = |others: &[&str]| HostBond {
+        name: "bond0".to_owned(),
+        members: vec!["eth0".to_owned()],
+        others: others.iter().map(|name| (*name).to_owned()).collect(),
+        ..HostBond::default()
+    };
+    let rules = |others: &[&str]| {
+        let mut host = HostInventory::default();
+        host.network.bonds = vec![bond(others)];
+        host.network.interfaces = vec![HostInterface {
+            addresses: vec!["10.0.0.2/24".to_owned()],
+            ..interface("bond0")
+        }];
+        let findings = examine_host(&host, &node(), None);
+        let findings = findings.into_iter().map(|finding| (finding.rule.id, finding.help));
+        findings.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let monitored = rules(&["mii-monitor-interval"]);
+    assert!(!monitored.contains_key("host-network-other"));
+    assert!(monitored["host-network"].contains("every 100 ms"));
+    assert!(rules(&["up-delay"]).contains_key("host-network-other"));
+}
+
+#[test]
+fn swap_is_told_by_the_file_that_has_it() {
+    for (size_kib, place) in [(None, "/etc/fstab"), (Some(4096), "/proc/swaps")] {
+        let mut host = HostInventory::default();
+        host.storage.swap = vec![HostSwap {
+            source: "/swap.img".to_owned(),
+            size_kib,
+        }];
+        assert_eq!(examine_host(&host, &node(), None)[0].place, place);
+    }
+}
+
+#[test]
+fn keys_are_counted_in_words() {
+    for (keys, words) in [(1, "ada (1 key)"), (2, "ada (2 keys)")] {
+        let mut host = HostInventory::default();
+        host.accounts = vec![account("ada", 1001, Some(keys))];
+        assert!(examine_host(&host, &node(), None)[0].message.ends_with(words));
     }
 }
 

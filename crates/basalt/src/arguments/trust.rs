@@ -174,7 +174,8 @@ pub struct HostPreflight {
     /// Mildest verdict that makes the exit code 1: will-not-run, runs-otherwise, note.
     #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
     pub fail_on: basalt_preflight::WorkloadVerdict,
-    /// Write a NodeConfig that does what the settings of the host do; for one host.
+    /// Write a NodeConfig that does what the settings of the host do; for one host. What it leaves out is in its comments, and a
+    /// finding; given as --config, it silences what it does.
     #[arg(long, value_name = "FILE")]
     pub write_config: Option<Utf8PathBuf>,
     /// Write the static program that reads a host into a file, and do nothing else. It is built unless it is built already.

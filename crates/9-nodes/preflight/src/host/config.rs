@@ -1,14 +1,16 @@
 //! NodeConfig that does what a host's settings do, as far as one can: what `basalt check` refuses is left out, and named.
 
-use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::collections::BTreeSet;
 
-use basalt_inventory::HostInventory;
-use basalt_node_config::{Clock, check, raw};
+use basalt_document::{Document, Finding};
+use basalt_inventory::{HostInventory, HostName};
+use basalt_node_config::address::Endpoint;
+use basalt_node_config::raw;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::parts;
+use super::draft::LeftOutSetting;
+use super::{boundary, draft, parts};
 use crate::{NodeFacts, PreflightError};
 
 /// Values that stand for what no inventory has.
@@ -17,22 +19,47 @@ const TOKEN: &str = "abcdef.0123456789abcdef";
 /// File with the cluster's authority on nodes that kubeadm has joined.
 const AUTHORITY: &str = "/etc/kubernetes/pki/ca.crt";
 
+/// Folder with the credential providers of an image.
+pub(super) const PROVIDERS: &str = "/usr/libexec/credential-providers";
+
 /// NodeConfig made from an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostNodeConfig {
-    /// Text, in YAML, with comments on what is to be replaced.
+    /// Text, in YAML, with comments on what is to be replaced, added, and left out.
     pub text: String,
-    /// Sections that `basalt check` would refuse, with its reason; they are left out.
-    pub left_out: Vec<(String, String)>,
+    /// Settings of the host that are left out, with the reason.
+    pub left_out: Vec<LeftOutSetting>,
 }
 
-/// Section of a NodeConfig, by its name.
-type Section = (&'static str, Value);
+/// Parts of a NodeConfig that does what a host's settings do.
+pub(super) struct HostDraft {
+    /// Fields that every NodeConfig has.
+    common: Map<String, Value>,
+    /// What is to be replaced in them.
+    replaced: Vec<String>,
+    /// Other sections.
+    sections: Map<String, Value>,
+    /// Settings that are left out.
+    pub(super) left_out: Vec<LeftOutSetting>,
+}
 
-/// Text of a value in YAML.
+/// Text of a value in YAML, which is read as that value again.
 pub(super) fn yaml(value: &impl Serialize) -> Result<String, PreflightError> {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
-    serde_saphyr::to_string_with_options(value, options).map_err(|error| PreflightError::Yaml(error.to_string()))
+    let text = serde_saphyr::to_string_with_options(value, options);
+    let text = text.map_err(|error| PreflightError::Yaml(error.to_string()))?;
+    let wrong = |error: serde_json::Error| PreflightError::Yaml(error.to_string());
+    let wanted = serde_json::to_value(value).map_err(wrong)?;
+    match Document::parse("node.yaml", &text) {
+        Ok(document) if document.root().to_json() == wanted => Ok(text),
+        // JSON is YAML as well, and has every text in quotes.
+        _ => Ok(serde_json::to_string_pretty(value).map_err(wrong)? + "\n"),
+    }
+}
+
+/// Line of a comment, whatever the text is.
+fn comment(text: &str) -> String {
+    format!("# {}\n", boundary::line(text))
 }
 
 /// NodeConfig that does what the settings of a host do.
@@ -40,89 +67,171 @@ pub(super) fn yaml(value: &impl Serialize) -> Result<String, PreflightError> {
 /// # Errors
 /// When YAML cannot be written, which would be a defect.
 pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNodeConfig, PreflightError> {
-    let (base, replaced) = base(host);
-    let mut kept = base.clone();
-    let mut left_out = Vec::new();
-    for (name, value) in sections(host, node) {
-        match with(&base, name, &value) {
-            Ok(()) => drop(kept.insert(name.to_owned(), value)),
-            Err(reason) => left_out.push((name.to_owned(), reason)),
-        }
-    }
-    // Sections that are right alone may contradict one another.
-    if let Err(reason) = accepted(&kept) {
-        let sections: Vec<String> = kept.keys().filter(|key| !base.contains_key(*key)).cloned().collect();
-        for name in sections {
-            let mut fewer = kept.clone();
-            fewer.remove(&name);
-            if accepted(&fewer).is_ok() {
-                kept = fewer;
-                left_out.push((name, reason));
-                break;
-            }
-        }
-    }
-    let mut text = format!(
-        "# Made from the inventory of {}. Before a node gets it:\n",
+    let host = &boundary::printable(host);
+    let draft = draft_of(host, node);
+    let mut text = comment(&format!(
+        "Made from the inventory of {}. Before a node gets it:",
         host.system.hostname
-    );
-    for line in replaced.iter().chain(&lost(host)) {
-        text += &format!("# - {line}\n");
+    ));
+    for line in draft.replaced.iter().chain(&lost(host, node)) {
+        text += &comment(&format!("- {line}"));
     }
-    for (name, reason) in &left_out {
-        text += &format!("# - `{name}` is left out: {}\n", reason.replace('\n', " "));
+    let of_image = sysctls_of_image(host, node);
+    if !draft.left_out.is_empty() || !of_image.is_empty() {
+        text += &comment("Settings of the host that this file does not have:");
     }
+    for line in draft.left_out.iter().map(ToString::to_string).chain(of_image) {
+        text += &comment(&format!("- {line}"));
+    }
+    let fields = draft.common.into_iter().chain(draft.sections).collect();
     // Through the type: its fields are in the order of the documentation.
     let config: raw::NodeConfig =
-        serde_json::from_value(Value::Object(kept)).map_err(|error| PreflightError::Yaml(error.to_string()))?;
+        serde_json::from_value(Value::Object(fields)).map_err(|error| PreflightError::Yaml(error.to_string()))?;
     text += &yaml(&config)?;
-    Ok(HostNodeConfig { text, left_out })
+    Ok(HostNodeConfig {
+        text,
+        left_out: draft.left_out,
+    })
+}
+
+/// Parts of a NodeConfig that does what the settings of a host do.
+pub(super) fn draft_of(host: &HostInventory, node: &NodeFacts) -> HostDraft {
+    let (common, replaced) = common_fields_of(host);
+    let accepted = draft::accepted(&common, sections(host, node));
+    let mut left_out = accepted.left_out;
+    left_out.extend(parts::left_out(host));
+    HostDraft {
+        common,
+        replaced,
+        sections: accepted.sections,
+        left_out,
+    }
+}
+
+/// Fields that every NodeConfig has, as placeholders.
+pub(super) fn common_fields() -> Map<String, Value> {
+    common_fields_of(&HostInventory::default()).0
 }
 
 /// Fields that every NodeConfig has, and what is to be replaced in them.
-fn base(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
+fn common_fields_of(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
     let mut replaced = vec![
         "replace `bootstrapToken`: `kubeadm token create`".to_owned(),
         "replace `hostname` and addresses, if this host stays beside the node".to_owned(),
     ];
-    let server = host
+    let endpoint = match host
         .kubelet
         .server
-        .clone()
-        .filter(|server| server.starts_with("https://"));
-    if server.is_none() {
-        replaced.push("replace `endpoint`: the address of the API server".to_owned());
-    }
+        .as_deref()
+        .map(|server| (server, endpoint_of(server)))
+    {
+        Some((_, Ok(endpoint))) => {
+            if let Some(name) = known_by_file(host, &endpoint) {
+                replaced.push(format!(
+                    "add {} to a name server, or replace it in `endpoint`: the host knows it by /etc/hosts, as {}",
+                    endpoint.host, name.address
+                ));
+            }
+            Some(endpoint)
+        }
+        Some((server, Err(reason))) => {
+            replaced.push(format!(
+                "replace `endpoint`: that of the host is {server}, and {reason}"
+            ));
+            None
+        }
+        None => {
+            replaced.push("replace `endpoint`: the address of the API server".to_owned());
+            None
+        }
+    };
     let authority = host
         .certificates
         .iter()
         .find(|certificate| certificate.file == AUTHORITY);
-    let pin = authority.map(|certificate| certificate.public_key_sha256.clone());
+    let is_digest = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let pin = authority.map(|certificate| certificate.public_key_sha256.to_ascii_lowercase());
+    let pin = pin.filter(is_digest);
     if pin.is_none() {
         replaced.push("replace `caCertHashes`: `kubeadm token create --print-join-command`".to_owned());
     }
-    let base = serde_json::json!({
+    let common = serde_json::json!({
         "apiVersion": "basalt.dev/v1",
         "kind": "NodeConfig",
         "cluster": {
-            "endpoint": server.unwrap_or_else(|| ENDPOINT.to_owned()),
+            "endpoint": endpoint.map_or_else(|| ENDPOINT.to_owned(), |endpoint| endpoint.to_string()),
             "bootstrapToken": TOKEN,
             "caCertHashes": [format!("sha256:{}", pin.unwrap_or_else(|| "0".repeat(64)))],
         },
     });
-    match base {
-        Value::Object(base) => (base, replaced),
+    match common {
+        Value::Object(common) => (common, replaced),
         _ => (Map::new(), replaced),
     }
 }
 
-/// Comments on what an inventory leaves out, since it is secret.
-fn lost(host: &HostInventory) -> Vec<String> {
+/// API server that a kubeconfig names; without a port, it is at that of HTTPS.
+///
+/// # Errors
+/// Why a node cannot be given it, in words.
+pub(super) fn endpoint_of(server: &str) -> Result<Endpoint, String> {
+    let trimmed = server.trim_end_matches('/');
+    let host = trimmed.strip_prefix("https://").unwrap_or_default();
+    let port = host.rsplit_once(':').map(|(_, port)| port);
+    let has_port = port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let text = match host.is_empty() || has_port || host.contains('/') {
+        true => trimmed.to_owned(),
+        false => format!("{trimmed}:443"),
+    };
+    if text.contains(boundary::HIDDEN) {
+        return Err("it has characters that are none of an address".to_owned());
+    }
+    let endpoint = text.parse::<Endpoint>().map_err(|finding: Finding| finding.message)?;
+    // What the rules for a NodeConfig have against it beside its form.
+    let mut common = common_fields();
+    if let Some(Value::Object(cluster)) = common.get_mut("cluster") {
+        cluster.insert("endpoint".to_owned(), endpoint.to_string().into());
+    }
+    draft::refusal(&common).map_or(Ok(endpoint), Err)
+}
+
+/// Entry of /etc/hosts by which a host knows its API server.
+pub(super) fn known_by_file<'h>(host: &'h HostInventory, endpoint: &Endpoint) -> Option<&'h HostName> {
+    let is_named = |name: &&HostName| name.names.iter().any(|name| name.eq_ignore_ascii_case(&endpoint.host));
+    host.network.hosts.iter().find(is_named)
+}
+
+/// Kernel settings that a NodeConfig does not get: secrets, lower ones than the image's, and refused ones.
+fn sysctls_of_image(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
+    let wanted = host.sysctls.iter().filter(|setting| parts::is_wanted(setting, node));
+    let lines = wanted.filter_map(|setting| {
+        let value = setting.configured.as_deref()?;
+        let key = &setting.key;
+        if parts::is_secret(setting) {
+            return Some(format!(
+                "`{key}`: the inventory does not have its value, since it may be secret"
+            ));
+        }
+        if parts::is_lower(setting, node) {
+            let image = node.sysctls.get(key).map_or("more", String::as_str);
+            return Some(format!("`{key}` ({value}): the image has {image}"));
+        }
+        let reason = parts::refusal(key, value)?;
+        Some(format!("`{key}` ({value}): {reason}"))
+    });
+    lines.collect()
+}
+
+/// Comments on what is to be added: what an inventory leaves out, since it is secret, and programs that ask for credentials.
+fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
     let mut lost = Vec::new();
     if parts::proxies(host).any(|proxy| proxy.has_credentials) {
         lost.push("add the name and the password of the proxy".to_owned());
     }
-    for registry in &host.registries {
+    let mut known = BTreeSet::new();
+    let registries = host.registries.iter();
+    // Of several settings of a registry, the NodeConfig has the first; those without mirrors are added.
+    for registry in registries.filter(|registry| registry.mirrors.is_empty() || known.insert(&registry.host)) {
         let has_credentials = registry.has_credentials || registry.mirrors.iter().any(|mirror| mirror.has_credentials);
         if has_credentials {
             lost.push(format!(
@@ -141,19 +250,27 @@ fn lost(host: &HostInventory) -> Vec<String> {
         .certificates
         .iter()
         .filter(|certificate| super::rules::is_added(certificate));
-    let files: std::collections::BTreeSet<&str> = added.map(|certificate| certificate.file.as_str()).collect();
+    let files: BTreeSet<&str> = added.map(|certificate| certificate.file.as_str()).collect();
     lost.extend(
         files
             .iter()
             .map(|file| format!("add the content of {file} to `caCertificates`")),
     );
+    for provider in &host.kubelet.credential_providers {
+        let name = &provider.name;
+        lost.push(match node.has_program(&format!("{PROVIDERS}/{name}")) {
+            true => format!("add the credential provider {name} to `kubelet.credentialProviders`, with its arguments"),
+            false => format!("give pods `imagePullSecrets`, or take an image with the credential provider {name}"),
+        });
+    }
     lost
 }
 
-/// Sections, in the order of the documentation; those without content are left out.
-fn sections(host: &HostInventory, node: &NodeFacts) -> Vec<Section> {
-    let mut kubelet = parts::kubelet_of_config(host);
-    kubelet.extend(parts::kubelet_of_flags(host));
+/// Sections; those without content are left out.
+fn sections(host: &HostInventory, node: &NodeFacts) -> Map<String, Value> {
+    let flags = parts::flags(host);
+    let mut kubelet = parts::of_config(host);
+    kubelet.extend(flags.kubelet());
     let hostname = host.kubelet.flag("hostname-override").map(|flag| flag.value.clone());
     let hostname = hostname.unwrap_or_else(|| host.system.hostname.clone());
     let sections = [
@@ -162,39 +279,94 @@ fn sections(host: &HostInventory, node: &NodeFacts) -> Vec<Section> {
         ("time", value(parts::time(host))),
         ("registries", value(parts::registries(host))),
         ("kubelet", Value::Object(kubelet)),
-        ("labels", value(parts::labels(host))),
-        ("taints", value(parts::taints(host))),
+        ("labels", value(&flags.settings.labels)),
+        ("taints", value(&flags.settings.taints)),
         ("sysctls", value(parts::sysctls(host, node))),
         ("proxy", value(parts::proxy(host))),
     ];
-    let is_empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    };
-    sections.into_iter().filter(|(_, value)| !is_empty(value)).collect()
+    let sections = sections.into_iter().filter(|(_, value)| !draft::is_empty(value));
+    sections.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn value(part: impl Serialize) -> Value {
     serde_json::to_value(part).unwrap_or_default()
 }
 
-/// Checks one section beside what every NodeConfig has.
-fn with(base: &Map<String, Value>, name: &str, value: &Value) -> Result<(), String> {
-    let mut config = base.clone();
-    config.insert(name.to_owned(), value.clone());
-    accepted(&config)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Checks a NodeConfig as `basalt check` does; the error is its first one.
-fn accepted(config: &Map<String, Value>) -> Result<(), String> {
-    let text = yaml(&config.iter().collect::<BTreeMap<_, _>>()).map_err(|error| error.to_string())?;
-    match check("node.yaml", &text, Clock::Unsure(SystemTime::now())) {
-        Ok(_) => Ok(()),
-        Err(problems) => {
-            let first = problems.iter().next().map(ToString::to_string);
-            Err(first.unwrap_or_else(|| "it is refused".to_owned()))
+    #[test]
+    fn text_is_read_as_it_was_written() {
+        for text in ["a # b", "a: b", "- a", "no", "0x1f", "1e3", "~", "", " a", "a\nb: c\n"] {
+            let value = serde_json::json!({ "a": text, "b": [text, 1] });
+            let written = yaml(&value).expect("YAML");
+            let read = Document::parse("a.yaml", &written).expect("a document");
+            assert_eq!(read.root().to_json(), value, "{written}");
         }
+    }
+
+    #[test]
+    fn servers_of_kubeconfigs_become_endpoints() {
+        let of = |server: &str| endpoint_of(server).map(|endpoint| endpoint.to_string());
+        assert_eq!(
+            of("https://k8s.example.com"),
+            Ok("https://k8s.example.com:443".to_owned())
+        );
+        assert_eq!(of("https://10.0.0.1:6443/"), Ok("https://10.0.0.1:6443".to_owned()));
+        assert_eq!(of("https://[fd00::1]"), Ok("https://[fd00::1]:443".to_owned()));
+        assert!(of("https://rancher.example.com/k8s/clusters/c-1").is_err());
+        assert!(of("http://10.0.0.1:6443").is_err());
+        assert!(of("https://bad_host!:6443").is_err());
+        assert!(of("https://a\u{fffd}b:6443").is_err());
+    }
+
+    #[test]
+    fn a_server_that_is_none_leaves_the_sections() {
+        let mut host = HostInventory::default();
+        host.kubelet.server = Some("https://rancher.example.com/k8s/clusters/c-1".to_owned());
+        host.time.servers = vec!["ntp.example.com".to_owned()];
+        let node: NodeFacts = serde_json::from_str(include_str!("../../tests/node-facts.json")).expect("facts");
+        let made = node_config_of(&host, &node).expect("a NodeConfig");
+        assert!(
+            made.left_out.is_empty() && made.text.contains("- ntp.example.com"),
+            "{}",
+            made.text
+        );
+        assert!(
+            made.text
+                .contains("# - replace `endpoint`: that of the host is https://rancher"),
+            "{}",
+            made.text
+        );
+    }
+
+    #[test]
+    fn what_is_not_in_the_file_is_said_in_it() {
+        let mut host = HostInventory::default();
+        let setting = |key: &str, value: &str| basalt_inventory::HostSysctl {
+            key: key.to_owned(),
+            configured: Some(value.to_owned()),
+            ..basalt_inventory::HostSysctl::default()
+        };
+        host.sysctls = vec![
+            setting("net.ipv4.tcp_fastopen_key", "*"),
+            setting("vm.max_map_count", "262144"),
+            setting("vm.swappiness", "10"),
+        ];
+        let node: NodeFacts = serde_json::from_str(include_str!("../../tests/node-facts.json")).expect("facts");
+        let text = node_config_of(&host, &node).expect("a NodeConfig").text;
+        let (head, body) = text.split_once("apiVersion").expect("a body");
+        assert!(
+            head.contains("tcp_fastopen_key`: the inventory does not have its value"),
+            "{text}"
+        );
+        assert!(head.contains("`vm.max_map_count` (262144): the image has "), "{text}");
+        assert!(body.ends_with("sysctls:\n  vm.swappiness: 10\n"), "{text}");
+    }
+
+    #[test]
+    fn comments_are_one_line() {
+        assert_eq!(comment("a\nsysctls:\r\n"), "# a\u{fffd}sysctls:\u{fffd}\u{fffd}\n");
     }
 }

@@ -4,6 +4,7 @@ use super::HostRule;
 
 mod kernel;
 mod kubernetes;
+mod left_out;
 mod network;
 mod runtime;
 mod services;
@@ -13,7 +14,7 @@ mod trust;
 pub(super) use trust::is_added;
 
 /// All rules, in the order of the documentation.
-static RULES: [&[HostRule]; 7] = [
+static RULES: [&[HostRule]; 8] = [
     &kernel::RULES,
     &storage::RULES,
     &network::RULES,
@@ -21,6 +22,7 @@ static RULES: [&[HostRule]; 7] = [
     &kubernetes::RULES,
     &services::RULES,
     &trust::RULES,
+    &left_out::RULES,
 ];
 
 /// All rules about hosts, in their order.

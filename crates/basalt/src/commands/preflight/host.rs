@@ -48,7 +48,10 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
     }
     interrupt::check()?;
     let (node, _) = super::facts(&options.node, open)?;
-    let findings: Vec<Vec<HostFinding>> = hosts.iter().map(|host| examine_host(host, &node)).collect();
+    let config = super::node_config(options.node.config.as_deref())?;
+    let config = config.as_ref().map(|(_, text)| text.as_str());
+    let findings = hosts.iter().map(|host| examine_host(host, &node, config));
+    let findings: Vec<Vec<HostFinding>> = findings.collect();
     let examined = hosts.iter().zip(&findings);
     let examined: Vec<ExaminedHost<'_>> = examined
         .map(|(inventory, findings)| ExaminedHost { inventory, findings })
@@ -64,15 +67,7 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
 /// Reads the inventories of files; without any, that of this machine.
 fn inventories(options: &HostPreflight) -> Result<Vec<HostInventory>> {
     if options.files.is_empty() {
-        let root = &options.root;
-        if !root.is_dir() {
-            return Err(miette!(
-                code = "preflight::root",
-                help = "give the folder where the root of a host is mounted",
-                "`{root}` is no folder"
-            ));
-        }
-        return Ok(vec![basalt_inventory::read(root.as_std_path())]);
+        return Ok(vec![of_root(&options.root)?]);
     }
     let mut hosts = Vec::new();
     for path in &options.files {
@@ -84,6 +79,24 @@ fn inventories(options: &HostPreflight) -> Result<Vec<HostInventory>> {
         hosts.push(host);
     }
     Ok(hosts)
+}
+
+/// Reads the host whose root is in a folder.
+fn of_root(root: &Utf8Path) -> Result<HostInventory> {
+    let help = "give the folder where the root of a host is mounted";
+    if !root.is_dir() {
+        return Err(miette!(code = "preflight::root", help = help, "`{root}` is no folder"));
+    }
+    let host = basalt_inventory::read(root.as_std_path());
+    // A folder that is empty, or a mount that failed, would be a host without faults.
+    if host.system.os_release.is_empty() {
+        return Err(miette!(
+            code = "preflight::root",
+            help = help,
+            "`{root}` is no root of a host: it has no etc/os-release"
+        ));
+    }
+    Ok(host)
 }
 
 /// Writes the program that reads a host, out of its package, which is built unless it is built already.
@@ -108,4 +121,21 @@ fn write_program(checkout: &Checkout, path: &Utf8Path) -> Result<()> {
         }
     }
     Err(missing())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_has_an_os_release() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let refused = of_root(root).expect_err("refused");
+        assert!(refused.to_string().contains("has no etc/os-release"), "{refused}");
+        assert!(of_root(&root.join("absent")).is_err());
+        fs_err::create_dir(root.join("etc")).expect("made");
+        fs_err::write(root.join("etc/os-release"), "ID=debian\n").expect("written");
+        assert!(of_root(root).is_ok());
+    }
 }

@@ -1,6 +1,6 @@
 //! Rules about the machine, the kernel, its modules and its settings.
 
-use basalt_inventory::{HostDevice, HostModule};
+use basalt_inventory::{HostDevice, HostModule, HostSysctl};
 
 use super::super::{HostFound, HostRule, HostSubject, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
@@ -33,7 +33,7 @@ const OF_BOOT: [&str; 22] = [
 /// Vendors of accelerators: NVIDIA, AMD, Habana.
 const ACCELERATORS: [&str; 3] = ["10de:", "1002:", "1da3:"];
 
-pub(super) const RULES: [HostRule; 11] = [
+pub(super) const RULES: [HostRule; 12] = [
     HostRule {
         id: "host-firmware",
         title: "A machine with a BIOS does not start a node's disk",
@@ -82,6 +82,13 @@ pub(super) const RULES: [HostRule; 11] = [
         verdict: RunsOtherwise,
         reason: "Settings of files that no package brought are compared with those of the image.",
         check: sysctl,
+    },
+    HostRule {
+        id: "host-sysctl-lower",
+        title: "A kernel setting of the host is lower than the image's",
+        verdict: Note,
+        reason: "A number that a file of the host raises above the kernel's default, and that the image has raised further. `--write-config` leaves it out.",
+        check: sysctl_lower,
     },
     HostRule {
         id: "host-sysctl-refused",
@@ -256,14 +263,35 @@ fn command_line(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     }
 }
 
+/// Settings of files that people wrote, and that the image does not have alike.
+fn wanted<'s>(subject: &'s HostSubject<'_>) -> impl Iterator<Item = (&'s HostSysctl, &'s str)> {
+    let wanted = subject.host.sysctls.iter();
+    let wanted = wanted.filter(move |setting| parts::is_wanted(setting, subject.node));
+    wanted.map(|setting| (setting, setting.configured.as_deref().unwrap_or_default()))
+}
+
 fn sysctl(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let wanted = subject
-        .host
-        .sysctls
-        .iter()
-        .filter(|setting| parts::is_wanted(setting, subject.node));
-    for setting in wanted {
-        let value = setting.configured.as_deref().unwrap_or_default();
+    for (setting, value) in wanted(subject).filter(|(setting, _)| !parts::is_lower(setting, subject.node)) {
+        let file = setting.file.as_deref().unwrap_or("/etc/sysctl.d");
+        if parts::is_secret(setting) {
+            let given = subject
+                .given
+                .section("sysctls")
+                .and_then(|given| given.get(&setting.key));
+            if given.is_some() {
+                continue;
+            }
+            let message = format!(
+                "{} is set, to what the inventory does not have, since it may be secret",
+                setting.key
+            );
+            found.add(
+                file,
+                message,
+                "write it into `sysctls` of the NodeConfig by hand, if it is wanted",
+            );
+            continue;
+        }
         if parts::refusal(&setting.key, value).is_some() {
             continue;
         }
@@ -272,26 +300,23 @@ fn sysctl(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             || "the image leaves it to the kernel".to_owned(),
             |value| format!("the image has {value}"),
         );
-        let lower = match subject
-            .node
-            .sysctls
-            .get(&setting.key)
-            .map(|value| (value.parse::<u64>(), setting.configured.as_ref()))
-        {
-            Some((Ok(image), Some(own))) => own.parse::<u64>().is_ok_and(|own| own < image),
-            _ => false,
-        };
-        let help = match lower {
-            true => "leave it out, unless the lower value is wanted; else",
-            false => "in the NodeConfig",
-        };
-        let lines = serde_json::json!({ &setting.key: number_or_text(value) });
-        let file = setting.file.as_deref().unwrap_or("/etc/sysctl.d");
         found.add_lines(
             file,
             format!("{} is {value}; {image}", setting.key),
-            help,
-            ("sysctls", lines),
+            "in the NodeConfig",
+            ("sysctls", serde_json::json!({ &setting.key: number_or_text(value) })),
+        );
+    }
+}
+
+fn sysctl_lower(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    for (setting, value) in wanted(subject).filter(|(setting, _)| parts::is_lower(setting, subject.node)) {
+        let image = subject.node.sysctls.get(&setting.key).map_or("more", String::as_str);
+        found.add_lines(
+            setting.file.as_deref().unwrap_or("/etc/sysctl.d"),
+            format!("{} is {value}; the image has {image}", setting.key),
+            "leave it out, unless the lower value is wanted; else",
+            ("sysctls", serde_json::json!({ &setting.key: number_or_text(value) })),
         );
     }
 }
@@ -301,13 +326,9 @@ fn number_or_text(value: &str) -> serde_json::Value {
 }
 
 fn sysctl_refused(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let wanted = subject
-        .host
-        .sysctls
-        .iter()
-        .filter(|setting| parts::is_wanted(setting, subject.node));
-    for setting in wanted {
-        let value = setting.configured.as_deref().unwrap_or_default();
+    let shown =
+        wanted(subject).filter(|(setting, _)| !parts::is_secret(setting) && !parts::is_lower(setting, subject.node));
+    for (setting, value) in shown {
         if let Some(reason) = parts::refusal(&setting.key, value) {
             let file = setting.file.as_deref().unwrap_or("/etc/sysctl.d");
             found.add(file, format!("{} is {value}: {reason}", setting.key), "leave it out");
@@ -373,8 +394,10 @@ fn swap(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             .size_kib
             .map(|size| format!(", {} MiB", size / 1024))
             .unwrap_or_default();
+        // Without a size, nothing swaps now: the table of file systems has it.
+        let place = swap.size_kib.map_or("/etc/fstab", |_| "/proc/swaps");
         found.add(
-            "/proc/swaps",
+            place,
             format!("the host swaps to {}{size}", swap.source),
             "give the pods memory; a node swaps nowhere",
         );

@@ -1,5 +1,6 @@
 //! Rules about the kubelet and what it starts.
 
+use super::super::config::PROVIDERS;
 use super::super::{HostFound, HostRule, HostSubject, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
@@ -34,7 +35,7 @@ pub(super) const RULES: [HostRule; 9] = [
         id: "host-kubelet-flag-unknown",
         title: "A flag of the kubelet has no place in a NodeConfig",
         verdict: RunsOtherwise,
-        reason: "A flag whose name is a field of KubeletConfiguration is one of `kubelet.extraConfig`; others are the agent's.",
+        reason: "Flags are taken over by the table that `basalt config from-join` has. What it does not have is the agent's, or names files of the host.",
         check: unknown_flag,
     },
     HostRule {
@@ -103,7 +104,7 @@ fn static_pod(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let fields = parts::kubelet_of_flags(subject.host);
+    let fields = parts::flags(subject.host).kubelet();
     if fields.is_empty() {
         return;
     }
@@ -123,33 +124,29 @@ fn flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    for flag in parts::unknown_flags(subject.host) {
+    for (flag, reason) in parts::flags(subject.host).refused {
         found.add(
             &flag.file,
             format!("the kubelet has --{}={}", flag.name, flag.value),
-            format!(
-                "if KubeletConfiguration has the field: `kubelet.extraConfig.{}`",
-                field_of(&flag.name)
-            ),
+            format!("leave it out: {reason}"),
+        );
+    }
+    if subject.given.at("/cluster/dns").is_some() {
+        return;
+    }
+    let dns = ["cluster-dns", "cluster-domain"];
+    for flag in dns.iter().filter_map(|name| subject.host.kubelet.flag(name)) {
+        found.add(
+            &flag.file,
+            format!("the kubelet has --{}={}", flag.name, flag.value),
+            "in the NodeConfig, unless the cluster's `kubelet-config` has it: `cluster.dns`",
         );
     }
 }
 
-/// Name of the field that a flag is called after: `max-open-files`, `maxOpenFiles`.
-fn field_of(flag: &str) -> String {
-    let mut words = flag.split('-');
-    let mut field = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        field.extend(letters.next().into_iter().flat_map(char::to_uppercase));
-        field.push_str(letters.as_str());
-    }
-    field
-}
-
 fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
-    let fields = parts::kubelet_of_config(subject.host);
+    let fields = parts::of_config(subject.host);
     if !fields.is_empty() {
         let names = listed(fields.keys().map(String::as_str), 8);
         found.add_lines(
@@ -176,7 +173,8 @@ fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let labels = parts::labels(subject.host);
+    let settings = parts::flags(subject.host).settings;
+    let labels = settings.labels;
     if let Some(flag) = subject.host.kubelet.flag("node-labels").filter(|_| !labels.is_empty()) {
         let lines = serde_json::to_value(&labels).unwrap_or_default();
         let names = listed(labels.keys().map(String::as_str), 6);
@@ -187,7 +185,7 @@ fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             ("labels", lines),
         );
     }
-    let taints = parts::taints(subject.host);
+    let taints = settings.taints;
     if let Some(flag) = subject
         .host
         .kubelet
@@ -209,7 +207,7 @@ fn credential_provider(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
     let flag = kubelet.flag("image-credential-provider-config");
     for provider in &kubelet.credential_providers {
-        let program = format!("/usr/libexec/credential-providers/{}", provider.name);
+        let program = format!("{}/{}", PROVIDERS, provider.name);
         let place = flag.map_or("/var/lib/kubelet", |flag| flag.value.as_str());
         let images = listed(provider.match_images.iter().map(String::as_str), 4);
         let message = format!("the kubelet asks {} for credentials of {images}", provider.name);
@@ -265,16 +263,5 @@ fn cni(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
                 "have an add-on write it (Multus for further networks), or a DaemonSet",
             );
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn flags_are_called_like_fields() {
-        assert_eq!(field_of("max-open-files"), "maxOpenFiles");
-        assert_eq!(field_of("v"), "v");
     }
 }

@@ -1,9 +1,14 @@
 //! Rules about the network, names, proxies and time.
 
-use super::super::{HostFound, HostRule, HostSubject, listed, parts};
+use serde_json::Value;
+
+use super::super::{HostFound, HostRule, HostSubject, config, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
-pub(super) const RULES: [HostRule; 7] = [
+/// Interval at which the links of a bond are looked at, in netplan. A node has one of its own.
+const MONITOR: &str = "mii-monitor-interval";
+
+pub(super) const RULES: [HostRule; 8] = [
     HostRule {
         id: "host-network",
         title: "The network's settings have to be in the NodeConfig",
@@ -17,6 +22,13 @@ pub(super) const RULES: [HostRule; 7] = [
         verdict: WillNotRun,
         reason: "Bridges, tunnels, wireless networks and routing by policy are not part of a NodeConfig. What needs them may not be reached.",
         check: network_other,
+    },
+    HostRule {
+        id: "host-endpoint",
+        title: "The API server has a name that /etc/hosts alone may know",
+        verdict: WillNotRun,
+        reason: "A node's /etc/hosts is the image's: unless a name server knows the name, the node does not find its cluster.",
+        check: endpoint,
     },
     HostRule {
         id: "host-names",
@@ -68,10 +80,18 @@ fn network(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         network.dns.is_some().then_some("name servers"),
     ];
     let what: Vec<&str> = what.into_iter().flatten().collect();
+    let is_monitored = host
+        .bonds
+        .iter()
+        .any(|bond| bond.others.iter().any(|name| name == MONITOR));
+    let help = match is_monitored {
+        true => "in the NodeConfig; a node looks at the links of a bond every 100 ms",
+        false => "in the NodeConfig",
+    };
     found.add_lines(
         place.map_or("/etc/resolv.conf", String::as_str),
         format!("the host has settings of {}", what.join(", ")),
-        "in the NodeConfig",
+        help,
         ("network", serde_json::to_value(&network).unwrap_or_default()),
     );
 }
@@ -97,22 +117,41 @@ fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             "use metrics, if they do; a NodeConfig has no tables",
         );
     }
-    for bond in host.bonds.iter().filter(|bond| !bond.others.is_empty()) {
-        found.add(
-            place,
-            format!(
-                "the bond {} has {}",
-                bond.name,
-                listed(bond.others.iter().map(String::as_str), 6)
-            ),
-            "a NodeConfig has mode, rate of LACP and hash policy; the kernel's defaults count for the others",
-        );
+    for bond in &host.bonds {
+        let others: Vec<&str> = bond
+            .others
+            .iter()
+            .map(String::as_str)
+            .filter(|name| *name != MONITOR)
+            .collect();
+        if !others.is_empty() {
+            found.add(
+                place,
+                format!("the bond {} has {}", bond.name, listed(others, 6)),
+                "a NodeConfig has mode, rate of LACP and hash policy; a node looks at the links every 100 ms, and the kernel's defaults count for the others",
+            );
+        }
     }
     if let Some(file) = host.files.iter().find(|file| file.ends_with(".nmconnection")) {
         found.add(
             file,
             "NetworkManager has connections, which are not read",
             "write them into `network` by hand",
+        );
+    }
+}
+
+fn endpoint(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let given = subject.given.at("/cluster/endpoint").and_then(Value::as_str);
+    let server = given.or(subject.host.kubelet.server.as_deref());
+    let Some(endpoint) = server.and_then(|server| config::endpoint_of(server).ok()) else {
+        return;
+    };
+    if let Some(name) = config::known_by_file(subject.host, &endpoint) {
+        found.add(
+            "/etc/hosts",
+            format!("the API server is {}, which is {} here", endpoint.host, name.address),
+            "add the name to a name server that the node asks, or give an address in `cluster.endpoint`, if the server's certificate has it",
         );
     }
 }
@@ -136,17 +175,27 @@ fn proxy(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let last = parts::proxies(subject.host)
         .filter(|proxy| proxy.variable != "no_proxy")
         .last();
-    let help = match parts::proxies(subject.host).any(|proxy| proxy.has_credentials) {
+    let has_credentials = parts::proxies(subject.host).any(|proxy| proxy.has_credentials);
+    let has_password = |pointer: &&str| {
+        subject
+            .given
+            .at(pointer)
+            .and_then(Value::as_str)
+            .is_some_and(|url| url.contains('@'))
+    };
+    let is_enough = !has_credentials || ["/proxy/http", "/proxy/https"].iter().any(has_password);
+    let help = match has_credentials {
         true => "in the NodeConfig, with the name and the password, which are not in the inventory",
         false => "in the NodeConfig",
     };
-    found.add_lines(
+    let message = format!(
+        "the host uses the proxy {}",
+        last.map_or("", |proxy| proxy.value.as_str())
+    );
+    found.add_lines_unless(
+        is_enough,
         last.map_or("/etc/environment", |proxy| proxy.file.as_str()),
-        format!(
-            "the host uses the proxy {}",
-            last.map_or("", |proxy| proxy.value.as_str())
-        ),
-        help,
+        (message, help.to_owned()),
         ("proxy", serde_json::to_value(&proxy).unwrap_or_default()),
     );
 }

@@ -1,5 +1,8 @@
 //! Rules about the container runtime and registries.
 
+use basalt_inventory::HostMirror;
+use serde_json::Value;
+
 use super::super::{HostFound, HostRule, HostSubject, listed, parts};
 use crate::WorkloadVerdict::{RunsOtherwise, WillNotRun};
 
@@ -158,12 +161,10 @@ fn registry(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         };
         let lines = serde_json::to_value([&registry]).unwrap_or_default();
         let place = source.map_or("/etc/containerd/certs.d", |source| source.file.as_str());
-        found.add_lines(
-            place,
-            format!("the registry {} has settings", registry.host),
-            help,
-            ("registries", lines),
-        );
+        let message = format!("the registry {} has settings", registry.host);
+        let given = subject.given.registry(&registry.host);
+        let is_enough = authorities.is_empty() || given.is_some_and(|given| has_field(given, "ca"));
+        found.add_lines_unless(is_enough, place, (message, help), ("registries", lines));
     }
     for searched in subject
         .host
@@ -179,12 +180,30 @@ fn registry(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     }
 }
 
+/// Returns `true` for settings of a registry that have a field, themselves or for a mirror.
+fn has_field(given: &Value, field: &str) -> bool {
+    let mirrors = given.get("mirrors").and_then(Value::as_array);
+    let mut entries = std::iter::once(given).chain(mirrors.into_iter().flatten());
+    entries.any(|entry| entry.get(field).is_some())
+}
+
+/// Returns `true` for a mirror that the node would ask without the credentials that it needs.
+fn lacks_credentials(subject: &HostSubject<'_>, host: &str, mirror: &HostMirror) -> bool {
+    let given = subject.given.mirror(host, &mirror.url);
+    // A mirror that the NodeConfig of the nodes does not have is not asked.
+    let is_asked = given.is_some() || !subject.given.is_there();
+    mirror.has_credentials && is_asked && given.is_none_or(|mirror| mirror.get("auth").is_none())
+}
+
 fn credentials(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     for registry in &subject.host.registries {
-        let mirrors = registry.mirrors.iter().filter(|mirror| mirror.has_credentials);
+        let mirrors = registry.mirrors.iter();
+        let mirrors = mirrors.filter(|mirror| lacks_credentials(subject, &registry.host, mirror));
+        let given = subject.given.registry(&registry.host);
         let urls: Vec<&str> = mirrors.map(|mirror| mirror.url.as_str()).collect();
-        if registry.has_credentials {
-            let lines = serde_json::json!([{ "host": registry.host, "auth": { "username": "", "password": "" } }]);
+        if registry.has_credentials && given.is_none_or(|given| given.get("auth").is_none()) {
+            let lines =
+                serde_json::json!([{ "host": registry.host, "auth": { "username": "NAME", "password": "PASSWORD" } }]);
             found.add_lines(
                 &registry.file,
                 format!("the registry {} is asked with credentials", registry.host),
@@ -203,7 +222,9 @@ fn credentials(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             );
         }
     }
-    if subject.host.kubelet.has_registry_credentials {
+    let given = subject.given.section("registries").and_then(Value::as_array);
+    let has_some = given.into_iter().flatten().any(|registry| has_field(registry, "auth"));
+    if subject.host.kubelet.has_registry_credentials && !has_some {
         found.add(
             "/var/lib/kubelet/config.json",
             "the kubelet has credentials of registries in a file of Docker's form",

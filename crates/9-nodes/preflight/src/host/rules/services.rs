@@ -194,6 +194,7 @@ fn account(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let accounts: Vec<String> = accounts
         .filter(|account| account.uid != 0 || account.ssh_keys.is_some_and(|keys| keys > 0))
         .map(|account| match account.ssh_keys {
+            Some(1) => format!("{} (1 key)", account.name),
             Some(keys) if keys > 0 => format!("{} ({keys} keys)", account.name),
             _ => account.name.clone(),
         })

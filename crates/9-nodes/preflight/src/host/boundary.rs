@@ -1,0 +1,85 @@
+//! Boundary of inventories: every value of one that is shown or written is a line of characters that a terminal shows as such.
+//!
+//! An inventory may come from a host that others write to. Its values must neither begin a line of a report or of a file, nor
+//! reach a terminal as something else than text.
+
+use basalt_inventory::{HostInventory, Unobserved, UnobservedReason};
+use serde_json::{Map, Value};
+
+/// Sign in place of a character that is not shown. What has it is not written into a NodeConfig.
+pub(super) const HIDDEN: char = char::REPLACEMENT_CHARACTER;
+
+/// Inventory whose values are lines of characters that can be shown.
+pub(super) fn printable(host: &HostInventory) -> HostInventory {
+    let cleaned = serde_json::to_value(host).and_then(|value| serde_json::from_value(cleaned(value)));
+    // Only texts have changed. If that were not so, nothing of it would be used, and not in silence.
+    cleaned.unwrap_or_else(|_| HostInventory {
+        unobserved: vec![Unobserved {
+            path: "the inventory".to_owned(),
+            reason: UnobservedReason::Malformed,
+        }],
+        ..HostInventory::default()
+    })
+}
+
+/// Text as one line of characters that can be shown.
+pub(crate) fn line(text: &str) -> String {
+    let letters = text.chars().map(|letter| match letter {
+        '\t' => ' ',
+        _ if is_shown(letter) => letter,
+        _ => HIDDEN,
+    });
+    letters.collect()
+}
+
+/// Returns `false` for control characters, line breaks of Unicode, and characters that have no width or turn the direction
+/// of others.
+fn is_shown(letter: char) -> bool {
+    !letter.is_control()
+        && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn cleaned(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(line(&text)),
+        Value::Array(items) => items.into_iter().map(cleaned).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, value)| (line(&key), cleaned(value)));
+            Value::Object(fields.collect::<Map<_, _>>())
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_lines() {
+        assert_eq!(line("a\tb"), "a b");
+        assert_eq!(
+            line("a\nb: c\r\u{1b}[31m\u{7}\u{85}"),
+            "a\u{fffd}b: c\u{fffd}\u{fffd}[31m\u{fffd}\u{fffd}"
+        );
+        assert_eq!(line("a\u{2028}\u{202e}b\u{feff}"), "a\u{fffd}\u{fffd}b\u{fffd}");
+        assert_eq!(line("größe: 1"), "größe: 1");
+    }
+
+    #[test]
+    fn all_values_of_an_inventory_are_cleaned() {
+        let mut host = HostInventory::default();
+        host.system.hostname = "w1\nregistries: []".to_owned();
+        host.kubelet.config = Some(serde_json::json!({ "a\nb": ["c\u{1b}"] }));
+        host.confinement
+            .profiles
+            .insert("/etc/a\n".to_owned(), vec!["x\ny".to_owned()]);
+        let cleaned = printable(&host);
+        assert!(
+            !format!("{cleaned:?}").contains("\\n") && !format!("{cleaned:?}").contains("\\u{1b}"),
+            "{cleaned:?}"
+        );
+        assert_eq!(cleaned.system.hostname, "w1\u{fffd}registries: []");
+        assert_eq!(printable(&cleaned), cleaned);
+    }
+}

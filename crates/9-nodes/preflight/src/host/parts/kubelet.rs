@@ -1,0 +1,257 @@
+//! Settings of the kubelet: by its configuration, and by flags, with the table that joins have.
+
+use std::collections::BTreeSet;
+
+use basalt_inventory::{HostFlag, HostInventory};
+use basalt_join::request::KubeletFlags;
+use miette::Severity;
+use serde_json::{Map, Value};
+
+use super::super::draft::LeftOutSetting;
+
+/// Fields of KubeletConfiguration that a NodeConfig has under the same names.
+const KUBELET_FIELDS: [&str; 21] = [
+    "allowedUnsafeSysctls",
+    "containerLogMaxFiles",
+    "containerLogMaxSize",
+    "cpuManagerPolicy",
+    "evictionHard",
+    "evictionSoft",
+    "evictionSoftGracePeriod",
+    "failSwapOn",
+    "featureGates",
+    "imageGCHighThresholdPercent",
+    "imageGCLowThresholdPercent",
+    "kubeReserved",
+    "maxParallelImagePulls",
+    "maxPods",
+    "memorySwap",
+    "podPidsLimit",
+    "reservedSystemCPUs",
+    "shutdownGracePeriod",
+    "shutdownGracePeriodCriticalPods",
+    "systemReserved",
+    "topologyManagerPolicy",
+];
+
+/// Flags that the agent sets itself, or that other rules look at.
+const OWN: [&str; 12] = [
+    "bootstrap-kubeconfig",
+    "cgroup-driver",
+    "config",
+    "config-dir",
+    "container-runtime",
+    "container-runtime-endpoint",
+    "image-credential-provider-bin-dir",
+    "image-credential-provider-config",
+    "kubeconfig",
+    "pod-infra-container-image",
+    "pod-manifest-path",
+    "root-dir",
+];
+/// Flags whose items have nothing to do with one another: one that is refused does not take the others along.
+const LISTS: [&str; 9] = [
+    "allowed-unsafe-sysctls",
+    "eviction-hard",
+    "eviction-soft",
+    "eviction-soft-grace-period",
+    "feature-gates",
+    "kube-reserved",
+    "node-labels",
+    "register-with-taints",
+    "system-reserved",
+];
+/// Sign in inventories in place of a secret.
+pub(super) const SECRET: &str = "*";
+/// Length from which on inventories have a beginning of a value, and its end.
+const CUT: (usize, &str) = (300, "...");
+
+/// Settings that the flags of a kubelet stand for.
+#[derive(Debug, Default)]
+pub(in super::super) struct FlagSettings<'h> {
+    /// Settings.
+    pub(in super::super) settings: KubeletFlags,
+    /// Flags that no setting stands for, with the reason.
+    pub(in super::super) refused: Vec<(&'h HostFlag, String)>,
+    /// Items of lists, and values, that are left out.
+    pub(in super::super) left_out: Vec<LeftOutSetting>,
+}
+
+impl FlagSettings<'_> {
+    /// Part `kubelet` of a NodeConfig.
+    pub(in super::super) fn kubelet(&self) -> Map<String, Value> {
+        match serde_json::to_value(&self.settings.kubelet) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// Settings by flags, which are the node's own. Of a flag that stands there twice, the last one counts.
+pub(in super::super) fn flags(host: &HostInventory) -> FlagSettings<'_> {
+    let mut made = FlagSettings::default();
+    let names: BTreeSet<&str> = host.kubelet.flags.iter().map(|flag| flag.name.as_str()).collect();
+    let flags = names.into_iter().filter(|name| !OWN.contains(name));
+    for flag in flags.filter_map(|name| host.kubelet.flag(name)) {
+        let path = format!("--{}", flag.name);
+        if flag.value == SECRET {
+            let reason = "the inventory does not have it, since it may be secret";
+            made.left_out.push(LeftOutSetting::new(path, "", reason));
+            continue;
+        }
+        let is_list = LISTS.contains(&flag.name.as_str());
+        let (length, end) = CUT;
+        let is_cut = flag.value.len() > length && flag.value.ends_with(end);
+        let value = match is_list {
+            true => good_items(flag, is_cut, &mut made.left_out),
+            false => flag.value.clone(),
+        };
+        if is_cut && !is_list {
+            made.left_out.push(LeftOutSetting::new(
+                path,
+                &value,
+                "the inventory has its beginning alone",
+            ));
+            continue;
+        }
+        if is_list && value.is_empty() {
+            continue;
+        }
+        match made.settings.set(&flag.name, &value) {
+            Err(finding) if finding.severity == Severity::Error => made.refused.push((flag, finding.message)),
+            _ => {}
+        }
+    }
+    made
+}
+
+/// Items of a list that can be settings; others are left out.
+fn good_items(flag: &HostFlag, is_cut: bool, left_out: &mut Vec<LeftOutSetting>) -> String {
+    let mut items: Vec<&str> = flag.value.split(',').map(str::trim).collect();
+    let mut leave = |item: &str, reason: String| {
+        left_out.push(LeftOutSetting::new(format!("--{}", flag.name), item, reason));
+    };
+    if is_cut && let Some(last) = items.pop() {
+        leave(last, "the inventory has its beginning alone".to_owned());
+    }
+    items.retain(|item| {
+        let set = KubeletFlags::default().set(&flag.name, item);
+        match set {
+            Err(finding) if finding.severity == Severity::Error => {
+                leave(item, finding.message);
+                false
+            }
+            _ => !item.is_empty(),
+        }
+    });
+    items.join(",")
+}
+
+/// Settings of the kubelet by its configuration: those that a NodeConfig has under the same names, without zeros, which kubeadm
+/// writes for defaults.
+pub(in super::super) fn of_config(host: &HostInventory) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for field in KUBELET_FIELDS {
+        let Some(value) = host.kubelet.field(field) else {
+            continue;
+        };
+        let is_nothing = match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty() || text == "0s" || text == "none",
+            Value::Number(number) => number.as_f64() == Some(0.0),
+            Value::Array(list) => list.is_empty(),
+            Value::Object(entries) => entries.is_empty(),
+            Value::Bool(_) => field == "failSwapOn" && *value == Value::Bool(true),
+        };
+        if is_nothing {
+            continue;
+        }
+        let value = match field {
+            "kubeReserved" | "systemReserved" => reserved(value),
+            "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod" => texts(value),
+            _ => value.clone(),
+        };
+        fields.insert(field.to_owned(), value);
+    }
+    fields
+}
+
+/// Reserved resources under the names of a NodeConfig.
+fn reserved(value: &Value) -> Value {
+    let entries = value.as_object().into_iter().flatten();
+    let entries = entries.map(|(key, value)| match (key.as_str(), value.as_str()) {
+        ("ephemeral-storage", _) => ("ephemeralStorage".to_owned(), value.clone()),
+        ("pid", Some(text)) => ("pid".to_owned(), text.parse::<u64>().map_or(value.clone(), Value::from)),
+        _ => (key.clone(), value.clone()),
+    });
+    Value::Object(entries.collect())
+}
+
+/// Object whose values are texts, as thresholds are.
+fn texts(value: &Value) -> Value {
+    let entries = value.as_object().into_iter().flatten();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Value::Object(
+        entries
+            .map(|(key, value)| (key.clone(), Value::String(text(value))))
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(flags: &[(&str, &str)]) -> HostInventory {
+        let mut host = HostInventory::default();
+        host.kubelet.flags = flags
+            .iter()
+            .map(|(name, value)| HostFlag {
+                name: (*name).to_owned(),
+                value: (*value).to_owned(),
+                file: "/etc/default/kubelet".to_owned(),
+            })
+            .collect();
+        host
+    }
+
+    #[test]
+    fn flags_have_the_names_of_joins() {
+        let host = host(&[
+            ("registry-qps", "10"),
+            ("event-qps", "0"),
+            ("max-pods", "1"),
+            ("max-pods", "200"),
+        ]);
+        let made = flags(&host);
+        let wanted =
+            serde_json::json!({ "maxPods": 200, "extraConfig": { "registryPullQPS": 10, "eventRecordQPS": 0 } });
+        assert_eq!(Value::Object(made.kubelet()), wanted);
+        assert!(made.refused.is_empty() && made.left_out.is_empty());
+    }
+
+    #[test]
+    fn one_item_does_not_take_the_others_along() {
+        let host = host(&[
+            ("node-labels", "a=b,node-role.kubernetes.io/worker=,c=d"),
+            ("feature-gates", "A=yes?,B=true"),
+        ]);
+        let made = flags(&host);
+        assert_eq!(made.settings.labels.keys().collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!(
+            made.kubelet().get("featureGates"),
+            Some(&serde_json::json!({ "B": true }))
+        );
+        assert_eq!(made.left_out.len(), 2, "{:?}", made.left_out);
+    }
+
+    #[test]
+    fn what_an_inventory_does_not_have_is_no_value() {
+        let long = format!("{}z=...", "a=b,".repeat(80));
+        let host = host(&[("provider-id", "*"), ("node-labels", &long), ("no-such-flag", "1")]);
+        let made = flags(&host);
+        assert!(made.kubelet().is_empty());
+        assert_eq!(made.settings.labels.len(), 1);
+        assert_eq!((made.left_out.len(), made.refused.len()), (2, 1), "{:?}", made.left_out);
+    }
+}
