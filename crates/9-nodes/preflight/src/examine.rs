@@ -7,9 +7,9 @@ use basalt_hardening::AddOnTable;
 
 use crate::field::Field;
 use crate::place::{Place, Placed};
-use crate::pod::{HostPath, Pod};
+use crate::pod::{Container, HostPath, Pod};
 use crate::rule::{PreflightRule, RuleTopic, WorkloadVerdict};
-use crate::script::{Call, calls_of_command, calls_of_script};
+use crate::script::{Call, Variables, calls_of_command, calls_of_script};
 use crate::volume::{Storage, VolumeSource};
 use crate::{ManifestObject, NodeFacts, ObjectId};
 
@@ -289,8 +289,14 @@ impl<'s> Subject<'s> {
         self.calls.get_or_init(|| match self.content {
             Content::Workload(pod) => {
                 let roots = pod.roots_of_node();
-                let commands = pod.containers.iter().flat_map(|container| &container.commands);
-                commands.flat_map(|command| calls_of_command(command, &roots)).collect()
+                let of_container = |container: &Container| -> Vec<Call> {
+                    let variables = Variables::of_environment(&container.environment);
+                    let commands = container.commands.iter();
+                    commands
+                        .flat_map(|command| calls_of_command(command, &variables, &roots))
+                        .collect()
+                };
+                pod.containers.iter().flat_map(of_container).collect()
             }
             Content::Texts(texts) => {
                 let scripts = texts.iter().filter(|(key, text)| is_script(key, &text.value));

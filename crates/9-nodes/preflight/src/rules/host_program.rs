@@ -38,6 +38,14 @@ pub(super) const RULE: PreflightRule = PreflightRule {
         RuleExample::pod(
             "  hostPID: true\n  containers:\n    - {name: main, image: example, command: [nsenter, -m/proc/1/ns/mnt, --, /opt/cni/bin/tool]}",
         ),
+        RuleExample::pod(
+            "  hostPID: true\n  containers:\n    - name: main\n      image: example\n      env: [{name: BIN_PATH, value: /opt/cni/bin}]\n      \
+             command: [sh, -c, 'nsenter -m/proc/1/ns/mnt \"${BIN_PATH}/tool\"']",
+        ),
+        RuleExample::pod(
+            "  hostPID: true\n  containers:\n    - name: main\n      image: example\n      \
+             command: [sh, -c, 'nsenter -m/proc/1/ns/mnt \"${BIN_PATH}/tool\"']",
+        ),
     ],
     check,
 };
@@ -55,7 +63,7 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
         let is_shell = ["ash", "bash", "dash", "sh"].contains(&name);
         // The rule `package-manager` reports those.
         let is_reported = package_manager::PROGRAMS.contains(&name);
-        if context.node.has_program(&call.program) || is_reported || is_variable(name) {
+        if context.node.has_program(&call.program) || is_reported || is_variable(&call.program) {
             continue;
         }
         // A program that a pod has put below /opt or /var.
