@@ -25,7 +25,7 @@ impl fmt::Display for RequestFailure {
             kube::Error::Api(status) if status.message.is_empty() => write!(f, "HTTP status {}", status.code),
             kube::Error::Api(status) => write!(f, "HTTP status {}: {}", status.code, status.message),
             kube::Error::HyperError(_) | kube::Error::Service(_) => f.write_str(&causes(&self.0).join(": ")),
-            other => other.fmt(f),
+            other => fmt::Display::fmt(other, f),
         }
     }
 }
