@@ -81,6 +81,35 @@ fn a_missing_shell_hides_its_own_script_alone() {
 }
 
 #[test]
+fn the_sentinel_of_kured_is_named() {
+    let message = |rest: &str| {
+        let pod = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n    - name: a\n      \
+             image: ghcr.io/kubereboot/kured:1.20.0\n{rest}"
+        );
+        let found = result("a.yaml", &pod, &node()).findings;
+        let messages = found.into_iter().filter(|finding| finding.rule.id == "reboot-sentinel");
+        messages.map(|finding| finding.message).collect::<Vec<_>>().join("; ")
+    };
+    for (rest, sentinel) in [
+        ("", "/var/run/reboot-required"),
+        ("      args: [--reboot-sentinel=/sentinel/x]\n", "/sentinel/x"),
+        ("      args: [--reboot-sentinel, /sentinel/x]\n", "/sentinel/x"),
+        (
+            "      env: [{name: KURED_REBOOT_SENTINEL, value: /sentinel/x}]\n",
+            "/sentinel/x",
+        ),
+        (
+            "      args: ['--reboot-sentinel-command=sh -c \"! needs-restarting -r\"']\n",
+            "`sh -c \"! needs-restarting -r\"`",
+        ),
+    ] {
+        let message = message(rest);
+        assert!(message.contains(sentinel) && !message.contains("; "), "{message}");
+    }
+}
+
+#[test]
 fn rules_have_names_sources_and_texts() {
     let mut ids = BTreeSet::new();
     for rule in rules() {
