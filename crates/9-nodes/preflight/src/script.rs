@@ -45,7 +45,7 @@ const SHELLS: [&str; 5] = ["ash", "bash", "dash", "sh", "zsh"];
 /// Options of nsenter whose value is a word of its own.
 const NSENTER_VALUES: [&str; 6] = ["--setgid", "--setuid", "--target", "-G", "-S", "-t"];
 
-/// Where a call is made.
+/// Side that a call is made on: the container, or the node, by which of its shells.
 #[derive(Debug, Clone, Copy, Default)]
 struct Side<'s> {
     is_of_node: bool,

@@ -218,7 +218,7 @@ fn variable(text: &str) -> Option<(&str, usize)> {
         }
     };
     let is_name = !name.starts_with(|letter: char| letter.is_ascii_digit()) && name.chars().all(is_of_name);
-    (is_name && !name.is_empty()).then(|| (name, name.len() + around))
+    (is_name && !name.is_empty()).then_some((name, name.len() + around))
 }
 
 #[cfg(test)]
