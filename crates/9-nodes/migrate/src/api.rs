@@ -10,15 +10,16 @@ use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::{NamespaceResourceScope, Request};
 use kube::{Api, Client, Config, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, json};
 
-use crate::error::{MigrateError, request_help};
+use crate::error::MigrateError;
 use crate::eviction::EvictionAnswer;
 use crate::facts::WorkloadState;
+use crate::failure::{self, RequestFailure};
 use crate::lease::LeaseGuard;
 use crate::model::{NamespacedName, NodeChange, ObservedBudget, ObservedCluster, ObservedNode, ObservedPod};
 use crate::observe;
@@ -51,9 +52,9 @@ pub struct ClusterApi {
 pub(crate) fn failed(action: impl Into<String>) -> impl FnOnce(kube::Error) -> MigrateError {
     let action = action.into();
     move |error| MigrateError::Request {
-        help: request_help(&error),
+        help: failure::help(&error),
         action,
-        source: Box::new(error),
+        source: Box::new(RequestFailure::new(error)),
     }
 }
 
@@ -426,8 +427,28 @@ fn manager() -> PatchParams {
     }
 }
 
+/// Names of the contexts that there are.
+fn contexts(connection: &ClusterConnection) -> String {
+    let kubeconfig = match &connection.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path),
+        None => Kubeconfig::read(),
+    };
+    let contexts = kubeconfig.map(|kubeconfig| kubeconfig.contexts).unwrap_or_default();
+    let names: Vec<String> = contexts.into_iter().map(|context| context.name).collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
+}
+
 async fn configuration(connection: &ClusterConnection) -> Result<Config, MigrateError> {
-    let wrong = MigrateError::kubeconfig;
+    let wrong = |error: KubeconfigError| match error {
+        KubeconfigError::LoadContext(name) => MigrateError::UnknownContext {
+            name,
+            known: contexts(connection),
+        },
+        other => MigrateError::kubeconfig(other),
+    };
     let options = KubeConfigOptions {
         context: connection.context.clone(),
         ..KubeConfigOptions::default()

@@ -8,6 +8,8 @@ use kube::config::{KubeconfigError, LoadDataError};
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::failure::RequestFailure;
+
 /// Failure to plan, run or undo a migration.
 #[derive(Debug, Error, Diagnostic)]
 pub enum MigrateError {
@@ -32,6 +34,15 @@ pub enum MigrateError {
         /// Cause, from the system.
         source: std::io::Error,
     },
+    /// The kubeconfig does not have the context that was named.
+    #[error("the kubeconfig has no context `{name}`")]
+    #[diagnostic(code(migrate::context), help("its contexts are: {known}"))]
+    UnknownContext {
+        /// Name that was given.
+        name: String,
+        /// Contexts of the kubeconfig.
+        known: String,
+    },
     /// A request failed, and will again.
     #[error("cannot {action}")]
     #[diagnostic(code(migrate::request), help("{help}"))]
@@ -41,7 +52,7 @@ pub enum MigrateError {
         /// Advice by the kind of failure.
         help: &'static str,
         /// Answer of the API server, or failure of the connection.
-        source: Box<kube::Error>,
+        source: Box<RequestFailure>,
     },
     /// The API server has not answered for long.
     #[error("the API server has not answered for {} s", outage.as_secs())]
@@ -53,7 +64,7 @@ pub enum MigrateError {
         /// Time since its last answer.
         outage: Duration,
         /// Last failure.
-        source: Box<kube::Error>,
+        source: Box<RequestFailure>,
     },
     /// Another run holds the Lease.
     #[error("another migration is running: {holder}")]
@@ -116,6 +127,18 @@ pub enum MigrateError {
         /// Nodes that could be meant.
         candidates: String,
     },
+    /// The selector matches no node.
+    #[error("no node has the labels `{selector}`")]
+    #[diagnostic(
+        code(migrate::none_selected),
+        help("`kubectl get nodes --show-labels` shows those that there are; {candidates}")
+    )]
+    NoneSelected {
+        /// Selector that was given.
+        selector: String,
+        /// Nodes that could be meant.
+        candidates: String,
+    },
     /// Named nodes do not exist.
     #[error("there is no node `{name}`")]
     #[diagnostic(code(migrate::unknown_node), help("the nodes are: {known}"))]
@@ -136,7 +159,7 @@ pub enum MigrateError {
         name: String,
     },
     /// The plan has obstacles that nobody agreed to.
-    #[error("{count} obstacles stand in the way, and nothing was changed")]
+    #[error("{}, and nothing was changed", obstacles(*count))]
     #[diagnostic(
         code(migrate::obstacles),
         help("the plan names each, with the flag that agrees to it; `basalt migrate --plan-only` shows it again")
@@ -166,22 +189,10 @@ pub enum MigrateError {
     Runtime(#[source] std::io::Error),
 }
 
-/// Advice for a failed request, by its kind.
-pub(crate) fn request_help(error: &kube::Error) -> &'static str {
-    match error {
-        kube::Error::Api(status) if status.code == 401 => {
-            "the API server does not accept the credentials of the kubeconfig; renew them"
-        }
-        kube::Error::Api(status) if status.code == 403 => {
-            "the user of the kubeconfig lacks a permission; docs/migrate/rbac.yaml has all that are needed"
-        }
-        kube::Error::Api(status) if status.code == 404 => "the cluster does not have this object or this API",
-        kube::Error::Api(_) => "the message is the API server's own",
-        kube::Error::RustlsTls(_) => {
-            "TLS cannot use the client certificate or the authority of the kubeconfig: a client certificate has to be of X.509 version 3, \
-             with its own key"
-        }
-        _ => "is the API server of the kubeconfig reachable from here?",
+fn obstacles(count: usize) -> String {
+    match count {
+        1 => "one obstacle stands in the way".to_owned(),
+        _ => format!("{count} obstacles stand in the way"),
     }
 }
 
@@ -213,12 +224,24 @@ impl MigrateError {
         }
     }
 
+    /// Returns `true` if the arguments name what is not there, or what is not migrated.
+    pub fn is_wrong_argument(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownContext { .. }
+                | Self::NoNodes { .. }
+                | Self::NoneSelected { .. }
+                | Self::UnknownNode { .. }
+                | Self::ControlPlane { .. }
+        )
+    }
+
     /// Returns `true` if the API server answered with one of some HTTP statuses.
     pub fn is_code(&self, codes: &[u16]) -> bool {
         let Self::Request { source, .. } = self else {
             return false;
         };
-        matches!(&**source, kube::Error::Api(status) if codes.contains(&status.code))
+        matches!(source.inner(), kube::Error::Api(status) if codes.contains(&status.code))
     }
 
     /// Turns the failure of a request into the end of a run that waited for the API server.
@@ -243,22 +266,10 @@ impl MigrateError {
         let Self::Request { source, .. } = self else {
             return false;
         };
-        match &**source {
+        match source.inner() {
             kube::Error::Api(status) => matches!(status.code, 408 | 429 | 500 | 502 | 503 | 504),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => true,
             _ => false,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_that_tls_cannot_use_are_told_from_a_server_that_is_not_there() {
-        let missing = kube::Error::RustlsTls(kube::client::RustlsTlsError::MissingPrivateKey);
-        assert!(request_help(&missing).contains("its own key"));
-        assert!(request_help(&kube::Error::LinesCodecMaxLineLengthExceeded).contains("reachable"));
     }
 }

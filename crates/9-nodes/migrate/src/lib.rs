@@ -28,6 +28,7 @@ pub mod error;
 pub mod eviction;
 pub mod executor;
 pub mod facts;
+mod failure;
 pub mod fit;
 mod inspect;
 mod journal;
@@ -48,6 +49,7 @@ mod undo;
 
 pub use error::MigrateError;
 pub use executor::{MigrationReport, NodeReport};
+pub use failure::RequestFailure;
 pub use options::{ClusterConnection, MachineRetirement, MigrationOptions, NodeSelection, ReplacementSource};
 pub use plan::MigrationPlan;
 pub use run::{Migrator, plan_migration, run_migration, undo_migration};

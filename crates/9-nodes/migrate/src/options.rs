@@ -127,6 +127,67 @@ impl MigrationOptions {
     }
 }
 
+/// Parses a selector of labels, as kubectl has them: `pool=old,!gpu,zone in (a,b)`.
+///
+/// # Errors
+/// When the API server would refuse it, or when it selects everything.
+pub fn parse_selector(text: &str) -> Result<String, String> {
+    let mut depth = 0_u32;
+    let requirements = text.split(|letter: char| {
+        match letter {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    });
+    for requirement in requirements.map(str::trim) {
+        if !is_requirement(requirement) {
+            return Err(format!(
+                "`{requirement}` is no requirement on a label: they are written pool=old, pool!=old, pool, !pool, pool in (old,older)"
+            ));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+fn is_requirement(text: &str) -> bool {
+    if let Some(key) = text.strip_prefix('!') {
+        return is_key(key.trim());
+    }
+    if let Some((front, values)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
+        let words: Vec<&str> = front.split_whitespace().collect();
+        let is_set = matches!(words.as_slice(), [key, "in" | "notin"] if is_key(key));
+        return is_set && values.split(',').all(|value| is_value(value.trim()));
+    }
+    let Some((key, rest)) = text.find(['=', '!', '<', '>']).map(|start| text.split_at(start)) else {
+        return is_key(text);
+    };
+    let mut operators = ["==", "!=", "=", "<", ">"].iter();
+    let value = operators.find_map(|operator| rest.strip_prefix(operator));
+    is_key(key.trim()) && value.is_some_and(|value| is_value(value.trim()))
+}
+
+/// Returns `true` for keys of labels: a name, with a domain before it perhaps.
+fn is_key(text: &str) -> bool {
+    let (domain, name) = text
+        .split_once('/')
+        .map_or((None, text), |(domain, name)| (Some(domain), name));
+    let is_domain = |domain: &str| !domain.is_empty() && domain.split('.').all(is_value_of_label);
+    domain.is_none_or(is_domain) && is_value_of_label(name)
+}
+
+/// Returns `true` for values of labels.
+fn is_value(text: &str) -> bool {
+    text.is_empty() || is_value_of_label(text)
+}
+
+fn is_value_of_label(text: &str) -> bool {
+    let is_end = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    let is_inside = |letter: char| letter.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&letter);
+    text.len() <= 63 && is_end(text.chars().next()) && is_end(text.chars().next_back()) && text.chars().all(is_inside)
+}
+
 /// Parses a time: `90s`, `30m`, `1h30m`.
 ///
 /// # Errors
@@ -134,4 +195,35 @@ impl MigrationOptions {
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let time: SignedDuration = text.parse().map_err(|_| "it is written 90s, 30m or 1h30m".to_owned())?;
     Duration::try_from(time).map_err(|_| "it is less than nothing".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_those_of_kubectl() {
+        for right in [
+            "pool=old",
+            "pool == old, zone!=a,tier=,pool==",
+            "!gpu,example.com/pool",
+            "zone in (a, b),pool notin (x)",
+            "size>3",
+        ] {
+            assert_eq!(parse_selector(right).as_deref(), Ok(right));
+        }
+        for wrong in [
+            "",
+            "pool=old,",
+            "pool=a b",
+            "a b",
+            "zone in a,b",
+            "=x",
+            "zone within (a)",
+            "a/b/c=d",
+            "pool=-x",
+        ] {
+            assert!(parse_selector(wrong).is_err(), "{wrong}");
+        }
+    }
 }

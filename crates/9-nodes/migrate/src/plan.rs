@@ -56,6 +56,9 @@ pub struct PodPlan {
     pub volumes: Vec<LocalVolume>,
     /// Rules of placement that the check of room does not judge.
     pub unjudged: Vec<&'static str>,
+    /// `true` if a budget that covers it allows no eviction now.
+    #[serde(skip)]
+    pub is_held: bool,
 }
 
 /// Node that is migrated.
@@ -203,6 +206,7 @@ fn pod_plan(
     };
     let goes = matches!(part, PodPart::Goes { .. });
     let budgets = inputs.cluster.budgets.iter().filter(|budget| budget.covers(pod));
+    let is_held = budgets.clone().any(|budget| budget.disruptions_allowed == 0);
     let budgets = budgets.map(|budget| {
         format!(
             "{} allows {} evictions, with {} of {} healthy pods",
@@ -223,6 +227,7 @@ fn pod_plan(
         } else {
             Vec::new()
         },
+        is_held,
     }
 }
 
@@ -258,6 +263,14 @@ fn judge_pod(policy: &MigrationPolicy, pod: &PodPlan, obstacles: &mut Vec<String
     let (eviction, no_room) = match &pod.part {
         PodPart::Refused { why } => {
             obstacles.push(format!("pod {name} {why}"));
+            // Nobody has asked whether it may be evicted. With the flag, its budget would come as a surprise.
+            if pod.is_held && *why != DrainRefusal::DaemonSet {
+                warnings.push(format!(
+                    "pod {name} may not go now, also with {}: budget {}",
+                    why.flag(),
+                    pod.budgets.join("; ")
+                ));
+            }
             return;
         }
         PodPart::Stays { .. } => return,

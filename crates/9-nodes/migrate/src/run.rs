@@ -302,12 +302,12 @@ impl Migrator {
                 unique.push(name);
             }
         }
-        check_selection(&unique, nodes)?;
+        check_selection(&unique, nodes, selection.selector.as_deref())?;
         Ok(unique)
     }
 }
 
-fn check_selection(names: &[String], nodes: &[ObservedNode]) -> Result<(), MigrateError> {
+fn check_selection(names: &[String], nodes: &[ObservedNode], selector: Option<&str>) -> Result<(), MigrateError> {
     let cluster = ObservedCluster {
         nodes: nodes.to_vec(),
         ..ObservedCluster::default()
@@ -327,7 +327,13 @@ fn check_selection(names: &[String], nodes: &[ObservedNode]) -> Result<(), Migra
         } else {
             format!("workers that do not run Basalt Linux: {others}")
         };
-        return Err(MigrateError::NoNodes { candidates });
+        return Err(match selector {
+            Some(selector) => MigrateError::NoneSelected {
+                selector: selector.to_owned(),
+                candidates,
+            },
+            None => MigrateError::NoNodes { candidates },
+        });
     }
     // A node whose object is gone is known by the replacement that has its place.
     let is_replaced = |name: &String| nodes.iter().any(|node| replacement::has_place_of(node, name));
@@ -378,4 +384,36 @@ fn identity() -> String {
         std::process::id(),
         Timestamp::now()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_that_matches_nothing_is_named() {
+        let error = check_selection(&[], &[], Some("pool=x")).expect_err("none");
+        assert_eq!(error.to_string(), "no node has the labels `pool=x`");
+        assert!(error.is_wrong_argument());
+        let error = check_selection(&[], &[], None).expect_err("none");
+        assert_eq!(error.to_string(), "no node is named");
+    }
+
+    #[test]
+    fn contexts_that_there_are_are_named() {
+        let path = std::env::temp_dir().join(format!("basalt-migrate-{}.kubeconfig", std::process::id()));
+        let text = "apiVersion: v1\nkind: Config\ncurrent-context: one\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+                    users: [{name: u, user: {token: a}}]\n\
+                    contexts: [{name: one, context: {cluster: c, user: u}}, {name: two, context: {cluster: c, user: u}}]\n";
+        fs_err::write(&path, text).expect("written");
+        let connection = ClusterConnection {
+            kubeconfig: Some(path.clone()),
+            context: Some("three".to_owned()),
+        };
+        let error = block_on(async { ClusterApi::connect(&connection).await.map(drop) }).expect_err("no such context");
+        fs_err::remove_file(path).expect("removed");
+        assert!(error.is_wrong_argument(), "{error:?}");
+        let help = miette::Diagnostic::help(&error).expect("help").to_string();
+        assert_eq!(help, "its contexts are: one, two");
+    }
 }

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use basalt_hardening::AddOnTable;
 
 use crate::field::Field;
+use crate::kustomization::ReadFiles;
 use crate::place::{Place, Placed};
-use crate::pod::{HostPath, Pod};
+use crate::pod::{Container, HostPath, Pod};
 use crate::rule::{PreflightRule, RuleTopic, WorkloadVerdict};
-use crate::script::{Call, calls_of_command, calls_of_script};
+use crate::script::{Call, Variables, calls_of_command, calls_of_script};
 use crate::volume::{Storage, VolumeSource};
 use crate::{ManifestObject, NodeFacts, ObjectId};
 
@@ -37,23 +38,26 @@ pub struct PreflightResult {
     pub examined: usize,
     /// Number of objects of kinds that no rule reads, by kind.
     pub skipped: BTreeMap<String, usize>,
-    /// Number of objects from which a controller makes others in the cluster, by kind: those others were not looked at.
+    /// Number of objects from which others are made, by kind: those others were not looked at.
     pub unrendered: BTreeMap<String, usize>,
     /// Pods of other operating systems, which are left out.
     pub foreign: Vec<ObjectId>,
 }
 
-/// Kinds of objects from which a controller makes others in the cluster, by what lies in repositories and registries: API
-/// group and kind.
-const RENDERED_IN_CLUSTER: [(&str, &str); 8] = [
+/// Kinds of objects from which others are made, in the cluster by what lies in repositories and registries, or of
+/// themselves: API group and kind.
+const RENDERED: [(&str, &str); 11] = [
     ("addons.cluster.x-k8s.io", "HelmChartProxy"),
     ("argoproj.io", "Application"),
     ("argoproj.io", "ApplicationSet"),
+    ("core.oam.dev", "Application"),
     ("fleet.cattle.io", "Bundle"),
     ("fleet.cattle.io", "GitRepo"),
     ("helm.cattle.io", "HelmChart"),
+    ("helm.crossplane.io", "Release"),
     ("helm.toolkit.fluxcd.io", "HelmRelease"),
     ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+    ("template.openshift.io", "Template"),
 ];
 
 /// Content of an object, as far as rules read it.
@@ -154,6 +158,7 @@ pub fn examine(objects: &[ManifestObject], node: &NodeFacts, addons: Option<&Add
     let mut result = PreflightResult::default();
     let read: Vec<Option<Content>> = objects.iter().map(content).collect();
     let workloads = workloads(objects, &read);
+    let files = ReadFiles::of(objects);
     let mut contents = Vec::new();
     for (index, (object, content)) in objects.iter().zip(read).enumerate() {
         let controller = object.controller();
@@ -164,7 +169,8 @@ pub fn examine(objects: &[ManifestObject], node: &NodeFacts, addons: Option<&Add
             Some(Content::Workload(pod)) if pod.is_windows => result.foreign.push(object.id.clone()),
             Some(content) => contents.push((index, object, content)),
             None => {
-                let is_rendered = RENDERED_IN_CLUSTER.contains(&(object.group(), object.id.kind.as_str()));
+                let kind = (object.group(), object.id.kind.as_str());
+                let is_rendered = RENDERED.contains(&kind) || files.lack(object);
                 let counts = if is_rendered {
                     &mut result.unrendered
                 } else {
@@ -289,8 +295,14 @@ impl<'s> Subject<'s> {
         self.calls.get_or_init(|| match self.content {
             Content::Workload(pod) => {
                 let roots = pod.roots_of_node();
-                let commands = pod.containers.iter().flat_map(|container| &container.commands);
-                commands.flat_map(|command| calls_of_command(command, &roots)).collect()
+                let of_container = |container: &Container| -> Vec<Call> {
+                    let variables = Variables::of_environment(&container.environment);
+                    let commands = container.commands.iter();
+                    commands
+                        .flat_map(|command| calls_of_command(command, &variables, &roots))
+                        .collect()
+                };
+                pod.containers.iter().flat_map(of_container).collect()
             }
             Content::Texts(texts) => {
                 let scripts = texts.iter().filter(|(key, text)| is_script(key, &text.value));

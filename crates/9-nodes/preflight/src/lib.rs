@@ -21,6 +21,7 @@ mod examine;
 mod facts;
 mod field;
 mod host;
+mod kustomization;
 mod object;
 mod place;
 mod pod;

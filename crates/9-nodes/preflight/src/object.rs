@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::field::Field;
+use crate::kustomization;
 
 /// Identity of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -67,7 +68,7 @@ pub(crate) struct FilePosition {
 
 impl ManifestObject {
     /// Objects of a document: itself, or the items of a list. Documents that are no objects of Kubernetes (values of a
-    /// chart, kustomizations without kind) have none.
+    /// chart) have none; a kustomization may have no kind.
     pub fn of_document(document: Document, number: usize) -> Vec<Self> {
         let document = Arc::new(document);
         let origin = Origin {
@@ -75,8 +76,9 @@ impl ManifestObject {
             number,
         };
         let mut objects = Vec::new();
+        let default = kustomization::kind_of(&document);
         visit(document.root(), None, &mut |node, of_list| {
-            let object = Self::of_node(node.clone(), of_list);
+            let object = Self::of_node(node.clone(), of_list.or(default));
             let origin = Some(origin.clone());
             objects.extend(object.map(|object| Self { origin, ..object }));
         });
@@ -147,6 +149,11 @@ impl ManifestObject {
     /// Cursor at the whole object.
     pub(crate) fn root(&self) -> Field<'_> {
         Field::root(&self.node)
+    }
+
+    /// File that the object is from; `None` for objects of a cluster.
+    pub(crate) fn file(&self) -> Option<&str> {
+        self.origin.as_ref().map(|origin| origin.document.name())
     }
 
     /// Position of a byte, for objects of files.

@@ -157,8 +157,8 @@ fn counted(kinds: &BTreeMap<String, usize>) -> String {
     kinds.collect::<Vec<_>>().join(", ")
 }
 
-/// Help for objects from which a controller makes others.
-const UNRENDERED: &str = "objects are made of them in the cluster; render them, or read it with --kubeconfig";
+/// Help for objects from which others are made.
+const UNRENDERED: &str = "others are made of them; render them (`helm template`, `kubectl kustomize`), or read the cluster with --kubeconfig";
 
 fn reported(finding: &PreflightFinding, objects: &[ManifestObject]) -> Option<ReportedFinding> {
     let object = objects.get(finding.object)?;

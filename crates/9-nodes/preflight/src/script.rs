@@ -1,9 +1,13 @@
 //! Programs that commands and scripts of containers call, as far as that can be seen without running them: words of simple
 //! commands, with `nsenter`, `chroot` and `sh -c` followed, and variables that have fixed values replaced.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::place::{Place, Placed};
+
+mod variables;
+
+pub(crate) use variables::Variables;
 
 /// Call of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub(crate) struct Call {
     pub(crate) arguments: Vec<String>,
     /// `true` if the program is one of the node: behind `nsenter` or `chroot`.
     pub(crate) is_of_node: bool,
+    /// Shell of the node whose script has the call.
+    pub(crate) shell: Option<String>,
     pub(crate) place: Place,
 }
 
@@ -39,8 +45,15 @@ const SHELLS: [&str; 5] = ["ash", "bash", "dash", "sh", "zsh"];
 /// Options of nsenter whose value is a word of its own.
 const NSENTER_VALUES: [&str; 6] = ["--setgid", "--setuid", "--target", "-G", "-S", "-t"];
 
-/// Calls of a command with its arguments. `roots` are folders that have the root of the node.
-pub(crate) fn calls_of_command(words: &[Placed<String>], roots: &[&str]) -> Vec<Call> {
+/// Side that a call is made on: the container, or the node, by which of its shells.
+#[derive(Debug, Clone, Copy, Default)]
+struct Side<'s> {
+    is_of_node: bool,
+    shell: Option<&'s str>,
+}
+
+/// Calls of a command with its arguments, in a container with variables. `roots` are folders that have the root of the node.
+pub(crate) fn calls_of_command(words: &[Placed<String>], variables: &Variables<'_>, roots: &[&str]) -> Vec<Call> {
     let Some(first) = words.first() else {
         return Vec::new();
     };
@@ -48,20 +61,23 @@ pub(crate) fn calls_of_command(words: &[Placed<String>], roots: &[&str]) -> Vec<
         roots,
         found: Vec::new(),
     };
-    let texts: Vec<String> = words.iter().map(|word| word.value.clone()).collect();
+    let texts: Vec<String> = words.iter().map(|word| variables.by_kubelet(&word.value)).collect();
     // A word of several lines or words is a script: its place is its own.
     let is_program = !first.value.trim().contains(char::is_whitespace);
     if is_program {
-        calls.simple(&texts, &first.place, false, 0);
+        calls.simple(&texts, &first.place, Side::default(), 0, variables);
     }
-    for word in words.iter().filter(|word| is_script(&word.value)) {
-        calls.script(&word.value, &word.place, false, 0);
+    for (word, text) in words.iter().zip(&texts).filter(|(word, _)| is_script(&word.value)) {
+        calls.script(text, &word.place, Side::default(), 0, variables);
     }
     let mut found = calls.found;
     // Behind `sh -c`, the script was met twice: the one that knows its own place stays.
     let mut seen = BTreeSet::new();
     found.reverse();
-    found.retain(|call| seen.insert((call.program.clone(), call.arguments.clone(), call.is_of_node)));
+    found.retain(|call| {
+        let (program, arguments, shell) = (call.program.clone(), call.arguments.clone(), call.shell.clone());
+        seen.insert((program, arguments, call.is_of_node, shell))
+    });
     found.reverse();
     found
 }
@@ -72,7 +88,7 @@ pub(crate) fn calls_of_script(text: &str, place: &Place, roots: &[&str]) -> Vec<
         roots,
         found: Vec::new(),
     };
-    calls.script(text, place, false, 0);
+    calls.script(text, place, Side::default(), 0, &Variables::default());
     calls.found
 }
 
@@ -87,23 +103,23 @@ struct Calls<'r> {
 }
 
 impl Calls<'_> {
-    fn script(&mut self, text: &str, place: &Place, is_of_node: bool, depth: usize) {
-        let mut variables = Variables::default();
+    fn script(&mut self, text: &str, place: &Place, side: Side<'_>, depth: usize, outer: &Variables<'_>) {
+        let mut variables = Variables::within(outer);
         for command in simple_commands(text) {
             if variables.set(&command) {
                 continue;
             }
-            for command in variables.expand(command) {
+            for command in variables.expand(&command) {
                 if self.found.len() >= MOST_CALLS {
                     return;
                 }
-                self.simple(&command, place, is_of_node, depth);
+                self.simple(&command, place, side, depth, &variables);
             }
         }
     }
 
     /// Follows one command: `words` are a program and its arguments.
-    fn simple(&mut self, words: &[String], place: &Place, is_of_node: bool, depth: usize) {
+    fn simple(&mut self, words: &[String], place: &Place, side: Side<'_>, depth: usize, variables: &Variables<'_>) {
         let is_before = |word: &&String| BEFORE_PROGRAMS.contains(&word.as_str()) || is_assignment(word);
         let skipped = words.iter().take_while(is_before).count();
         let Some((program, arguments)) = words.get(skipped..).and_then(<[String]>::split_first) else {
@@ -115,32 +131,39 @@ impl Calls<'_> {
         let call = Call {
             program: program.clone(),
             arguments: arguments.to_vec(),
-            is_of_node,
+            is_of_node: side.is_of_node,
+            shell: side.shell.map(str::to_owned),
             place: place.clone(),
         };
         let name = call.name().to_owned();
         self.found.push(call);
+        let on_node = Side {
+            is_of_node: true,
+            ..side
+        };
         match name.as_str() {
-            "nsenter" => self.simple(behind(arguments, &NSENTER_VALUES), place, true, depth + 1),
+            "nsenter" => self.simple(behind(arguments, &NSENTER_VALUES), place, on_node, depth + 1, variables),
             "chroot" => {
                 if let Some((folder, inner)) = behind(arguments, &[]).split_first() {
-                    let is_of_node = is_of_node || self.is_root_of_node(folder);
-                    self.simple(inner, place, is_of_node, depth + 1);
+                    let side = if self.is_root_of_node(folder) { on_node } else { side };
+                    self.simple(inner, place, side, depth + 1, variables);
                 }
             }
-            "timeout" => self.simple(
-                behind(arguments, &["-k", "-s"]).get(1..).unwrap_or_default(),
-                place,
-                is_of_node,
-                depth + 1,
-            ),
+            "timeout" => {
+                let inner = behind(arguments, &["-k", "-s"]).get(1..).unwrap_or_default();
+                self.simple(inner, place, side, depth + 1, variables);
+            }
             wrapper if WRAPPERS.contains(&wrapper) => {
-                self.simple(behind(arguments, &["-n", "-c"]), place, is_of_node, depth + 1)
+                self.simple(behind(arguments, &["-n", "-c"]), place, side, depth + 1, variables);
             }
             shell if SHELLS.contains(&shell) => {
+                let side = Side {
+                    shell: side.shell.or(side.is_of_node.then_some(program.as_str())),
+                    ..side
+                };
                 let script = arguments.iter().position(|word| is_command_option(word));
                 if let Some(script) = script.and_then(|option| arguments.get(option + 1)) {
-                    self.script(script, place, is_of_node, depth + 1);
+                    self.script(script, place, side, depth + 1, variables);
                 }
             }
             _ => {}
@@ -159,59 +182,6 @@ impl Calls<'_> {
             "/node",
         ];
         self.roots.contains(&folder) || usual.contains(&folder)
-    }
-}
-
-/// Variables of a script, with the values that they may have: those of assignments, and those that a loop runs through.
-#[derive(Default)]
-struct Variables {
-    values: BTreeMap<String, Vec<String>>,
-}
-
-impl Variables {
-    /// Takes the values of an assignment or of the head of a loop. Returns `false` for any other command.
-    fn set(&mut self, command: &[String]) -> bool {
-        if let [first, name, second, values @ ..] = command
-            && first == "for"
-            && second == "in"
-        {
-            self.values.insert(name.clone(), values.to_vec());
-            return true;
-        }
-        if !command.iter().all(|word| is_assignment(word)) {
-            return false;
-        }
-        for (name, value) in command.iter().filter_map(|word| word.split_once('=')) {
-            self.values.insert(name.to_owned(), vec![value.to_owned()]);
-        }
-        true
-    }
-
-    /// Replaces words that are nothing but a variable of known values, each by the words of its value: one command for each
-    /// value of the first of them.
-    fn expand(&self, command: Vec<String>) -> Vec<Vec<String>> {
-        let values = |word: &String| {
-            let name = word.strip_prefix('$')?;
-            let name = name
-                .strip_prefix('{')
-                .and_then(|name| name.strip_suffix('}'))
-                .unwrap_or(name);
-            self.values.get(name)
-        };
-        let Some(first) = command.iter().find_map(values) else {
-            return vec![command];
-        };
-        let of_choice = |choice: usize| {
-            let words = command.iter().map(|word| {
-                let value = values(word).and_then(|values| values.get(choice).or_else(|| values.first()));
-                value.map_or_else(
-                    || vec![word.clone()],
-                    |value| value.split_whitespace().map(str::to_owned).collect(),
-                )
-            });
-            words.collect::<Vec<_>>().concat()
-        };
-        (0..first.len()).map(of_choice).collect()
     }
 }
 
@@ -267,11 +237,15 @@ fn simple_commands(text: &str) -> Vec<Vec<String>> {
             }
             (None, '#') if word.is_none() => while letters.next_if(|letter| *letter != '\n').is_some() {},
             (None, '\n' | ';' | '|' | '&' | '(' | ')' | '`') => {
+                // What a command prints is no fixed value.
+                if letter == '`' && word.as_ref().is_some_and(|word| word.ends_with('=')) {
+                    word.get_or_insert_default().push('$');
+                }
                 words.extend(word.take());
                 commands.push(std::mem::take(&mut words));
             }
             (None, _) if letter.is_whitespace() => words.extend(word.take()),
-            (None, '$') if letters.peek() == Some(&'(') => words.extend(word.take()),
+            (None, '$') if letters.peek() == Some(&'(') => words.extend(word.take().map(|word| word + "$")),
             (None, _) => word.get_or_insert_default().push(letter),
         }
     }
@@ -304,7 +278,14 @@ mod tests {
                     .join(" ")
             )
         };
-        calls_of_command(&words, &["/mnt/root"]).iter().map(show).collect()
+        let environment = [("BIN_PATH", "/opt/cni/bin")].map(|(name, value)| {
+            let place = Place::default();
+            let value = value.to_owned();
+            (name.to_owned(), Placed { value, place })
+        });
+        let variables = Variables::of_environment(&environment);
+        let calls = calls_of_command(&words, &variables, &["/mnt/root"]);
+        calls.iter().map(show).collect()
     }
 
     #[test]
@@ -376,6 +357,51 @@ mod tests {
                 "@/usr/sbin/xfs_repair -n",
                 "@$OTHER x"
             ]
+        );
+    }
+
+    #[test]
+    fn variables_of_the_container_are_replaced() {
+        let of_node = |words: &[&str]| -> Vec<String> {
+            let found = calls(words);
+            found.into_iter().filter(|call| call.starts_with('@')).collect()
+        };
+        for script in [
+            "nsenter -m/p/1/ns/mnt \"${BIN_PATH}/tool\" -v;",
+            "nsenter -m/p/1/ns/mnt $BIN_PATH/tool -v",
+            "nsenter -m/p/1/ns/mnt $(BIN_PATH)/tool -v",
+            "FOLDER=$BIN_PATH; nsenter -m/p/1/ns/mnt $FOLDER/tool -v",
+            "BIN_PATH=/opt/cni; nsenter -m/p/1/ns/mnt \"$BIN_PATH/bin/tool\" -v",
+        ] {
+            assert_eq!(of_node(&["sh", "-ec", script]), ["@/opt/cni/bin/tool -v"], "{script}");
+        }
+        assert_eq!(
+            of_node(&["nsenter", "-m", "--", "$(BIN_PATH)/tool"]),
+            ["@/opt/cni/bin/tool"]
+        );
+        // In the script of a shell on the node, too; and what is not known stays.
+        assert_eq!(
+            of_node(&[
+                "sh",
+                "-c",
+                "nsenter -m sh -c '$BIN_PATH/tool'; BIN_PATH=$(pwd); nsenter -m $BIN_PATH/y"
+            ]),
+            ["@sh -c /opt/cni/bin/tool", "@/opt/cni/bin/tool", "@${BIN_PATH}/y"]
+        );
+    }
+
+    #[test]
+    fn calls_know_the_shell_of_the_node_that_makes_them() {
+        let script = "nsenter -m bash -c 'a b | c'; nsenter -m a b";
+        let found = calls_of_script(script, &Place::default(), &[]);
+        let of_node: Vec<_> = found.iter().filter(|call| call.is_of_node).collect();
+        let shells: Vec<_> = of_node
+            .iter()
+            .map(|call| (call.name(), call.shell.as_deref()))
+            .collect();
+        assert_eq!(
+            shells,
+            [("bash", None), ("a", Some("bash")), ("c", Some("bash")), ("a", None)]
         );
     }
 

@@ -104,14 +104,18 @@ fn reports_in_all_formats() {
 }
 
 #[test]
-fn what_controllers_render_makes_a_report_incomplete() {
-    let is_complete = |group: &str| {
-        let text = format!("apiVersion: {group}/v1\nkind: Kustomization\nmetadata: {{name: a}}\n");
+fn what_is_rendered_makes_a_report_incomplete() {
+    let is_complete = |group: &str, kind: &str, rest: &str| {
+        let text = format!("apiVersion: {group}/v1\nkind: {kind}\nmetadata: {{name: a}}\n{rest}");
         report("a.yaml", &text, &node(), &[]).is_complete()
     };
-    assert!(!is_complete("kustomize.toolkit.fluxcd.io"));
-    // A file of kustomize itself: nobody renders it in the cluster.
-    assert!(is_complete("kustomize.config.k8s.io"));
+    assert!(!is_complete("kustomize.toolkit.fluxcd.io", "Kustomization", ""));
+    assert!(!is_complete("template.openshift.io", "Template", "objects: []\n"));
+    // A file of kustomize itself: it makes nothing but what its files have, or more.
+    assert!(is_complete("kustomize.config.k8s.io", "Kustomization", ""));
+    for rest in ["helmCharts: [{name: web}]\n", "resources: [../base]\n"] {
+        assert!(!is_complete("kustomize.config.k8s.io", "Kustomization", rest), "{rest}");
+    }
 }
 
 #[test]

@@ -56,6 +56,60 @@ fn no_rule_reports_its_counter_examples() {
 }
 
 #[test]
+fn a_missing_shell_hides_its_own_script_alone() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  hostPID: true\n  containers:\n    \
+               - {name: a, image: a, command: [nsenter, -m/p/1/ns/mnt, --, sh, -c, 'iscsiadm --version']}\n    \
+               - {name: b, image: b, command: [nsenter, -m/p/1/ns/mnt, --, multipath, -ll]}\n    \
+               - {name: c, image: c, command: [nsenter, -m/p/1/ns/mnt, --, /usr/bin/test, -f, /var/run/x]}\n";
+    let found = result("a.yaml", pod, &node()).findings;
+    let of_rule: Vec<_> = found
+        .iter()
+        .filter(|finding| finding.rule.id == "host-program")
+        .collect();
+    let messages: Vec<_> = of_rule.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "the node has no sh",
+            "the node has no multipath",
+            "the node has no /usr/bin/test"
+        ]
+    );
+    // What only looks at files needs no program of the node.
+    let help = of_rule.last().map(|finding| finding.help.as_str());
+    assert!(help.is_some_and(|help| help.contains("hostPath volume")), "{help:?}");
+}
+
+#[test]
+fn the_sentinel_of_kured_is_named() {
+    let message = |rest: &str| {
+        let pod = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n    - name: a\n      \
+             image: ghcr.io/kubereboot/kured:1.20.0\n{rest}"
+        );
+        let found = result("a.yaml", &pod, &node()).findings;
+        let messages = found.into_iter().filter(|finding| finding.rule.id == "reboot-sentinel");
+        messages.map(|finding| finding.message).collect::<Vec<_>>().join("; ")
+    };
+    for (rest, sentinel) in [
+        ("", "/var/run/reboot-required"),
+        ("      args: [--reboot-sentinel=/sentinel/x]\n", "/sentinel/x"),
+        ("      args: [--reboot-sentinel, /sentinel/x]\n", "/sentinel/x"),
+        (
+            "      env: [{name: KURED_REBOOT_SENTINEL, value: /sentinel/x}]\n",
+            "/sentinel/x",
+        ),
+        (
+            "      args: ['--reboot-sentinel-command=sh -c \"! needs-restarting -r\"']\n",
+            "`sh -c \"! needs-restarting -r\"`",
+        ),
+    ] {
+        let message = message(rest);
+        assert!(message.contains(sentinel) && !message.contains("; "), "{message}");
+    }
+}
+
+#[test]
 fn rules_have_names_sources_and_texts() {
     let mut ids = BTreeSet::new();
     for rule in rules() {

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use basalt_migrate::options::parse_duration;
-use clap::Args;
+use basalt_migrate::options::{parse_duration, parse_selector};
+use clap::{ArgGroup, Args};
 
 /// Move the workloads of a cluster's nodes to other nodes, one node after the other.
 ///
@@ -15,7 +15,7 @@ use clap::Args;
 ///
 /// All that is remembered stands in annotations of the nodes. After an interruption or a kill, the same command goes on.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(group(ArgGroup::new("work").required(true).multiple(true).args(["nodes", "selector", "undo"])), after_help = "\
 Examples:
   basalt migrate worker-1 worker-2 --ignore-daemonsets --plan-only   the plan; nothing is changed
   basalt migrate worker-1 worker-2 --ignore-daemonsets               waits for nodes that you join by hand
@@ -26,10 +26,10 @@ Installed under the name kubectl-basalt, it is the plug-in `kubectl basalt migra
 Exit codes: 0 every node is done; 1 a node stopped, or an obstacle stands in the way; 2 the arguments are wrong.")]
 pub struct Migrate {
     /// Nodes to migrate, in this order.
-    #[arg(value_name = "NODE", required_unless_present_any = ["selector", "undo"])]
+    #[arg(value_name = "NODE")]
     pub nodes: Vec<String>,
     /// Migrate the nodes with these labels, in kubectl's syntax, by name; those that are named come before.
-    #[arg(long, short = 'l', value_name = "LABELS")]
+    #[arg(long, short = 'l', value_name = "LABELS", value_parser = parse_selector)]
     pub selector: Option<String>,
     /// Show the plan and change nothing. The exit code is 1 if obstacles stand in the way.
     #[arg(long, conflicts_with_all = ["yes", "undo"])]
@@ -82,7 +82,7 @@ pub struct Replacement {
     #[arg(long, value_name = "NAMESPACE/NAME", group = "source", value_parser = namespaced_name)]
     pub machine_deployment: Option<basalt_migrate::model::NamespacedName>,
     /// Labels of replacements, in kubectl's syntax; nodes that run Basalt Linux unless given.
-    #[arg(long, value_name = "LABELS")]
+    #[arg(long, value_name = "LABELS", value_parser = parse_selector)]
     pub replacement_selector: Option<String>,
     /// Evict before the replacement is there: for a machine that is itself installed anew.
     #[arg(long)]

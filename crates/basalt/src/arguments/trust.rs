@@ -85,7 +85,8 @@ pub struct Licenses {
 /// Options of `preflight`.
 #[derive(Debug, Args)]
 #[command(
-    group(ArgGroup::new("objects").required(true).args(["paths", "kubeconfig", "rbac"])),
+    group(ArgGroup::new("objects").args(["paths", "kubeconfig", "rbac"])),
+    group(ArgGroup::new("work").required(true).multiple(true).args(["paths", "kubeconfig", "rbac", "write_facts"])),
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
@@ -105,8 +106,8 @@ pub struct Preflight {
     /// Node that is compared with.
     #[command(flatten)]
     pub node: ComparedNode,
-    /// Write the facts of the image, and of the NodeConfig of --config, to a file, for --facts.
-    #[arg(long, value_name = "FILE")]
+    /// Write the facts of the image, and of the NodeConfig of --config, to a file, for --facts. Needs no objects.
+    #[arg(long, value_name = "FILE", conflicts_with = "rbac")]
     pub write_facts: Option<Utf8PathBuf>,
     /// Format of the report; --json is `--format json`.
     #[arg(long, value_enum, default_value_t = PreflightFormat::Text)]

@@ -21,8 +21,27 @@ use crate::output;
 use crate::table::Table;
 use crate::terminal::Terminal;
 
+/// Exit code for arguments that are wrong, which is clap's.
+const WRONG_ARGUMENTS: u8 = 2;
+
 /// Plans, runs or undoes a migration.
 pub fn run(arguments: &Migrate, quiet: bool, json: bool) -> Result<ExitCode> {
+    match migrate(arguments, quiet, json) {
+        Err(report) if is_wrong_argument(&report) => {
+            crate::show(&report);
+            Ok(ExitCode::from(WRONG_ARGUMENTS))
+        }
+        outcome => outcome,
+    }
+}
+
+fn is_wrong_argument(report: &miette::Report) -> bool {
+    report
+        .downcast_ref::<MigrateError>()
+        .is_some_and(MigrateError::is_wrong_argument)
+}
+
+fn migrate(arguments: &Migrate, quiet: bool, json: bool) -> Result<ExitCode> {
     let cluster = &arguments.cluster;
     let connection = ClusterConnection {
         kubeconfig: cluster.kubeconfig.clone(),
@@ -168,7 +187,12 @@ fn describe(plan: &MigrationPlan) -> String {
         text += &describe_node(node);
     }
     let (go, stay, refused) = plan.counts();
-    text += &format!("{go} pods go, {stay} stay, {refused} are refused. ");
+    text += &format!(
+        "{}, {}, {}. ",
+        counted(go, "pod goes", "pods go"),
+        counted(stay, "stays", "stay"),
+        counted(refused, "needs a flag", "need a flag")
+    );
     text += &match plan.replacements.as_slice() {
         [] => "There is no replacement yet.\n".to_owned(),
         some => format!("Replacements that are there: {}.\n", some.join(", ")),
@@ -186,6 +210,10 @@ fn describe(plan: &MigrationPlan) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn describe_node(node: &NodePlan) -> String {
@@ -233,7 +261,7 @@ fn row(pod: &PodPlan) -> [String; 5] {
             .to_owned(),
             String::new(),
         ),
-        PodPart::Refused { why } => ("refused".to_owned(), format!("needs {}", why.flag())),
+        PodPart::Refused { why } => (format!("needs {}", why.flag()), "not asked yet".to_owned()),
     };
     let volumes: Vec<String> = pod.volumes.iter().map(ToString::to_string).collect();
     let controller = pod.controller.clone().unwrap_or_else(|| "none".to_owned());
@@ -359,10 +387,26 @@ mod tests {
 
     #[test]
     fn nodes_are_named_or_selected() {
-        assert_eq!(parse(&["--plan-only"]).err().map(|error| error.exit_code()), Some(2));
+        let error = parse(&["--plan-only"]).expect_err("nothing is named");
+        assert_eq!(error.exit_code(), 2);
+        for word in ["NODE", "--selector", "--undo"] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        let error = parse(&["-l", "pool=a b"]).expect_err("no selector");
+        assert!(error.to_string().contains("pool in (old,older)"), "{error}");
         for words in [&["old-1"][..], &["-l", "pool=old"], &["--undo"]] {
             assert!(parse(words).is_ok(), "{words:?}");
         }
+    }
+
+    #[test]
+    fn nodes_that_are_not_there_are_wrong_arguments() {
+        let error = MigrateError::UnknownNode {
+            name: "a".to_owned(),
+            known: "b".to_owned(),
+        };
+        assert!(is_wrong_argument(&error.into()));
+        assert!(!is_wrong_argument(&MigrateError::Obstacles { count: 1 }.into()));
     }
 
     #[test]
@@ -374,6 +418,7 @@ mod tests {
             budgets: Vec::new(),
             volumes: Vec::new(),
             unjudged: Vec::new(),
+            is_held: false,
         };
         let goes = |eviction, room: Option<&str>, no_room: &[&str]| PodPart::Goes {
             eviction: Some(eviction),
@@ -421,12 +466,12 @@ mod tests {
             "\
 Node old-1 (Ubuntu 24.04.3 LTS, Ready)
   POD         CONTROLLER      GOES TO            EVICTION              VOLUMES HERE
-  shop/bare   none            refused            needs --force
+  shop/bare   none            needs --force      not asked yet
   shop/proxy  ReplicaSet web  stays (DaemonSet)
   shop/web-1  ReplicaSet web  new-1              allowed
   shop/web-2  ReplicaSet web  no room now        waits for its budget  hostPath /var/log
 
-2 pods go, 1 stay, 1 are refused. Replacements that are there: new-1.
+2 pods go, 1 stays, 1 needs a flag. Replacements that are there: new-1.
 Where pods go is a careful estimate (requests, taints, selectors, affinities), made before anything moves; the scheduler decides.
 
 Afterwards:

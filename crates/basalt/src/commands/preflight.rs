@@ -47,6 +47,19 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(path) = &options.write_facts
+        && options.kubeconfig.is_none()
+        && options.paths.is_empty()
+    {
+        let (node, _) = facts(&options.node, open)?;
+        basalt_store::write::atomically(path, node.to_json())?;
+        if json {
+            answer_json(&serde_json::json!({ "facts": path }));
+        } else {
+            answer(format!("{path} has the facts of {}, for --facts", node.image));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     // Objects are read before anything is built: the paths may be wrong.
     let (objects, mut unread) = match &options.kubeconfig {
         Some(kubeconfig) => {
@@ -133,4 +146,27 @@ fn facts(options: &ComparedNode, open: impl FnOnce() -> Result<Checkout>) -> Res
     })?;
     node.kernel_requirements = Some(text);
     Ok((node, Some(table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::arguments::{Arguments, Verb};
+
+    #[test]
+    fn facts_are_written_without_objects() {
+        for (words, code) in [
+            (&["--write-facts", "f.json"][..], None),
+            (&["--write-facts", "f.json", "a.yaml"][..], None),
+            (&["--kubeconfig", "k", "--write-facts", "f.json"][..], None),
+            (&["--rbac", "--write-facts", "f.json"][..], Some(2)),
+            (&["--kubeconfig", "k", "a.yaml"][..], Some(2)),
+            (&["--facts", "f.json"][..], Some(2)),
+        ] {
+            let parsed = Arguments::try_parse_from(["basalt", "preflight"].iter().chain(words));
+            assert_eq!(parsed.as_ref().err().map(clap::Error::exit_code), code, "{words:?}");
+            assert!(parsed.is_err() || matches!(parsed.map(|arguments| arguments.verb), Ok(Verb::Preflight(_))));
+        }
+    }
 }

@@ -299,6 +299,32 @@ fn answers_to_dry_runs_are_told_apart() {
 }
 
 #[test]
+fn budgets_of_pods_that_need_a_flag_are_told_before_it_is_given() {
+    let mut cluster = cluster(vec![pod(
+        "web-1",
+        json!({ "spec": { "volumes": [{ "name": "tmp", "emptyDir": {} }] } }),
+    )]);
+    let budget = |allowed: i32| {
+        let budget = json!({ "metadata": { "name": "web", "namespace": "shop" }, "spec": { "selector": { "matchLabels": { "app": "web" } } },
+            "status": { "disruptionsAllowed": allowed, "desiredHealthy": 1, "currentHealthy": 1, "expectedPods": 1 } });
+        vec![observe::budget(serde_json::from_value(budget).expect("a budget"))]
+    };
+    let policy = policy(ReplacementMode::ByHand);
+    cluster.budgets = budget(0);
+    let plan = plan_with(&policy, &cluster, &[]);
+    assert_eq!(plan.obstacles.len(), 1);
+    assert_eq!(
+        plan.warnings,
+        [
+            "pod shop/web-1 may not go now, also with --delete-emptydir-data: budget shop/web allows 0 evictions, with 1 of 1 \
+          healthy pods"
+        ]
+    );
+    cluster.budgets = budget(1);
+    assert_eq!(plan_with(&policy, &cluster, &[]).warnings, Vec::<String>::new());
+}
+
+#[test]
 fn a_plan_without_a_replacement_is_refused_where_none_comes() {
     let mut cluster = cluster(Vec::new());
     cluster.nodes.pop();

@@ -9,24 +9,35 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     verdict: WorkloadVerdict::Note,
     topic: RuleTopic::HostPrograms,
     source: "https://man7.org/linux/man-pages/man1/nsenter.1.html",
-    reason: "Behind `nsenter` or `chroot` stands a variable whose value is not in the script. Whether the image has the program cannot be \
-             seen before it runs.",
-    examples: &[RuleExample::pod(
-        "  hostPID: true\n  containers:\n    - name: main\n      image: example\n      securityContext: {privileged: true}\n      \
-         command: [sh, -c, 'nsenter -t 1 -m -- $TOOL --version']",
-    )],
+    reason: "Behind `nsenter` or `chroot` stands a variable whose value is neither in the script nor in the container's `env`. Whether \
+             the image has the program cannot be seen before it runs.",
+    examples: &[
+        RuleExample::pod(
+            "  hostPID: true\n  containers:\n    - name: main\n      image: example\n      securityContext: {privileged: true}\n      \
+             command: [sh, -c, 'nsenter -t 1 -m -- $TOOL --version']",
+        ),
+        RuleExample::pod(
+            "  hostPID: true\n  containers:\n    - name: main\n      image: example\n      \
+             env: [{name: BIN_PATH, valueFrom: {configMapKeyRef: {name: a, key: b}}}]\n      \
+             command: [sh, -c, 'nsenter -t 1 -m -- $BIN_PATH/tool']",
+        ),
+    ],
     counter_examples: &[
         RuleExample::pod(
             "  hostPID: true\n  containers:\n    - name: main\n      image: example\n      securityContext: {privileged: true}\n      \
              command: [sh, -c, 'TOOL=/bin/mount; nsenter -t 1 -m -- $TOOL --version']",
         ),
         RuleExample::pod("  containers:\n    - {name: main, image: example, command: [sh, -c, '$TOOL --version']}"),
+        RuleExample::pod(
+            "  hostPID: true\n  containers:\n    - name: main\n      image: example\n      env: [{name: BIN_PATH, value: /opt/cni/bin}]\n      \
+             command: [nsenter, -t, '1', -m, --, $(BIN_PATH)/tool]",
+        ),
     ],
     check,
 };
 
 fn check(subject: &Subject<'_>, _: &Context<'_>, found: &mut Found<'_>) {
-    for call in subject.calls_on_node().filter(|call| is_variable(call.name())) {
+    for call in subject.calls_on_node().filter(|call| is_variable(&call.program)) {
         let help = "make sure that the image has the program: `basalt why --image node /usr/bin/PROGRAM`";
         found.add(
             &call.place,
@@ -36,7 +47,7 @@ fn check(subject: &Subject<'_>, _: &Context<'_>, found: &mut Found<'_>) {
     }
 }
 
-/// Returns `true` for names that a shell would replace.
-pub(super) fn is_variable(name: &str) -> bool {
-    name.is_empty() || name.contains(['$', '{', '*'])
+/// Returns `true` for programs that a shell would replace, in whole or in part.
+pub(super) fn is_variable(program: &str) -> bool {
+    program.is_empty() || program.ends_with('/') || program.contains(['$', '{', '*', '`'])
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use basalt_process::{ProcessError, interrupt, wait};
 use serde_json::Value;
 
-use super::connection::PageAnswer;
+use super::connection::{PageAnswer, failure_help};
 use super::{ApiConnection, ObjectSource, UnreadSource, defect};
 use crate::{ManifestObject, PreflightError};
 
@@ -244,8 +244,8 @@ impl ClusterSource {
         PreflightError::Cluster {
             what: kind.resource.to_owned(),
             server: self.connection.server().to_owned(),
+            help: failure_help(&reason).to_owned(),
             reason,
-            help: "does `kubectl --kubeconfig FILE get nodes` work from here?".to_owned(),
         }
     }
 }

@@ -16,8 +16,10 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_p
 
 use crate::PreflightError;
 
+mod failure;
 mod kubeconfig;
 
+pub(super) use failure::help as failure_help;
 use kubeconfig::{Cluster, Exec, Kubeconfig, User};
 
 /// Time-out of a request, its answer included.
