@@ -485,8 +485,10 @@ fn swap_is_told_by_the_file_that_has_it() {
 #[test]
 fn keys_are_counted_in_words() {
     for (keys, words) in [(1, "ada (1 key)"), (2, "ada (2 keys)")] {
-        let mut host = HostInventory::default();
-        host.accounts = vec![account("ada", 1001, Some(keys))];
+        let host = HostInventory {
+            accounts: vec![account("ada", 1001, Some(keys))],
+            ..HostInventory::default()
+        };
         assert!(examine_host(&host, &node(), None)[0].message.ends_with(words));
     }
 }

@@ -199,7 +199,7 @@ mod tests {
         assert!(collected.bytes.starts_with(b"there was no such boot"));
         assert_eq!(collected.problem, None);
         let other = shell("echo 'Failed to open the journal' >&2; exit 1");
-        let problem = other.err().expect("nothing was collected");
+        let problem = other.expect_err("nothing was collected");
         assert!(problem.contains("Failed to open the journal"), "{problem}");
     }
 }
