@@ -12,6 +12,7 @@ use basalt_node_config::token::BootstrapToken;
 mod flags;
 mod problem;
 mod prompt;
+mod secrets;
 mod words;
 
 pub use problem::{CommandLineError, CommandLineProblem};

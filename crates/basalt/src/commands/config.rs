@@ -15,7 +15,7 @@ use basalt_join::endpoint_origin::EndpointOrigin;
 use basalt_join::origins::Origins;
 use basalt_join::request::{Discovery, DiscoveryFile, JoinRequest, Registration};
 use basalt_join::skew::KubernetesVersion;
-use basalt_join::{configuration, pin};
+use basalt_join::{configuration, pin, redaction};
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::name::HostName;
 use basalt_node_config::token::BootstrapToken;
@@ -394,7 +394,10 @@ fn discovery_file(file: &DiscoveryFile, wanted: &Wanted) -> Result<(TrustedClust
             Ok(conversion::of_file(access, token)?)
         }
         (DiscoveryFile::Url(url), None) => Err(miette!(
-            help = format!("curl -o discovery.conf {url}, then `--discovery-file discovery.conf`"),
+            help = format!(
+                "curl -o discovery.conf {}, then `--discovery-file discovery.conf`",
+                redaction::redact(url)
+            ),
             "a discovery file is not fetched from a URL"
         )),
     }

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use basalt_document::redaction::{masked, redact};
 use basalt_document::spelling::did_you_mean;
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceSpan};
+
+use super::secrets;
 
 /// Defect of a join command, or something in it that has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -171,6 +174,26 @@ impl CommandLineProblem {
         matches!(self, Self::NoEffect { .. })
     }
 
+    /// The problem, whose words do not repeat what is secret in the command.
+    fn without(mut self, secrets: &[&str]) -> Self {
+        let hide = |text: &mut String| {
+            for secret in secrets {
+                *text = text.replace(secret, "…");
+            }
+        };
+        match &mut self {
+            Self::UnknownFlag { flag, .. } => hide(flag),
+            Self::SecondEndpoint { word, .. } => hide(word),
+            Self::Unsupported { message, .. } => hide(message),
+            Self::InvalidValue { message, help, .. } => {
+                hide(message);
+                help.iter_mut().for_each(hide);
+            }
+            _ => {}
+        }
+        self
+    }
+
     fn help_text(&self) -> Option<String> {
         let print = "make a new one on a control-plane node: `kubeadm token create --print-join-command`";
         Some(match self {
@@ -245,10 +268,14 @@ pub struct CommandLineError {
 }
 
 impl CommandLineError {
-    pub(super) fn new(text: &str, mut problems: Vec<CommandLineProblem>) -> Self {
+    pub(super) fn new(text: &str, problems: Vec<CommandLineProblem>) -> Self {
+        let spans = secrets::spans(text);
+        let values: Vec<&str> = secrets::values(text, &spans).collect();
+        let mut problems: Vec<_> = problems.into_iter().map(|problem| problem.without(&values)).collect();
         problems.sort_by_key(|problem| problem.at().map(|at| at.offset()));
+        let shown = redact(&masked(text, &spans));
         Self {
-            source: NamedSource::new("join command", crate::redaction::redact(text).into()),
+            source: NamedSource::new("join command", shown.into()),
             problems,
         }
     }

@@ -243,6 +243,28 @@ fn errors_show_the_command_without_secrets() {
         let shown = format!("{:?}", read(&text).unwrap_err());
         assert!(!shown.contains("0123456789abcdef"), "{shown}");
     }
+    // What is a secret by its flag or its form, and no token.
+    let key = "0f".repeat(32);
+    for text in [
+        printed(&format!("--control-plane --certificate-key {key}")),
+        printed(&format!("--certificate_key {key}")),
+        printed(&format!("--control-plane {key}")),
+        printed("--tokn hunter22"),
+        printed("--tokenhunter22"),
+        printed("--tls-bootstrap-token hunter22!"),
+        printed("--token 'hunter22 hunter22"),
+        printed("--token=hunter22; reboot"),
+        printed("hunter.22!4567890123456"),
+        "kubeadm init --token hunter22".to_owned(),
+        "kubeadm join --discovery-file http://u:hunter22@files.example/d".to_owned(),
+    ] {
+        let error = read(&text).unwrap_err();
+        let mut shown = format!("{error:?}");
+        NarratableReportHandler::new()
+            .render_report(&mut shown, &error)
+            .unwrap();
+        assert!(!shown.contains("hunter") && !shown.contains(&key), "{shown}");
+    }
     // A token with one wrong character is a secret all the same.
     let error = read(&printed("").replace(TOKEN, "abcdef.0123456789ABCDEF")).unwrap_err();
     assert!(!format!("{error:?}").contains("0123456789ABCDEF"));
