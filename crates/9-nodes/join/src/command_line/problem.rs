@@ -40,6 +40,12 @@ pub enum CommandLineProblem {
         /// Place of it.
         at: SourceSpan,
     },
+    /// Blanks between a backslash and the end of its line.
+    #[error("a blank after the backslash ends the command here")]
+    BlankAfterBackslash {
+        /// Place of the blanks.
+        at: SourceSpan,
+    },
     /// A second line.
     #[error("a second command follows")]
     SecondCommand {
@@ -153,6 +159,7 @@ impl CommandLineProblem {
             | Self::OpenQuote { at }
             | Self::Expansion { at }
             | Self::Operator { at, .. }
+            | Self::BlankAfterBackslash { at }
             | Self::SecondCommand { at }
             | Self::UnknownFlag { at, .. }
             | Self::MissingValue { at, .. }
@@ -203,6 +210,9 @@ impl CommandLineProblem {
             Self::OpenQuote { .. } => "add the second quote, or remove this one".to_owned(),
             Self::Expansion { .. } => "write the value itself".to_owned(),
             Self::Operator { .. } | Self::SecondCommand { .. } => "paste `kubeadm join ...` alone".to_owned(),
+            Self::BlankAfterBackslash { .. } => {
+                "remove it: a backslash joins two lines as the last sign of its line".to_owned()
+            }
             Self::UnknownFlag { guess, .. } => did_you_mean(format_args!("--{}", (*guess)?)),
             Self::MissingValue { flag, .. } => format!("write `{flag}=VALUE`"),
             Self::InvalidValue { help, .. } => help.clone()?,
@@ -219,9 +229,11 @@ impl CommandLineProblem {
     fn code(&self) -> &'static str {
         match self {
             Self::Empty | Self::NotJoin { .. } => "join::command::none",
-            Self::OpenQuote { .. } | Self::Expansion { .. } | Self::Operator { .. } | Self::SecondCommand { .. } => {
-                "join::command::shell"
-            }
+            Self::OpenQuote { .. }
+            | Self::Expansion { .. }
+            | Self::Operator { .. }
+            | Self::BlankAfterBackslash { .. }
+            | Self::SecondCommand { .. } => "join::command::shell",
             Self::UnknownFlag { .. } | Self::MissingValue { .. } => "join::command::flag",
             Self::InvalidValue { .. } => "join::command::value",
             Self::NoPin { .. } => "join::command::pin",
