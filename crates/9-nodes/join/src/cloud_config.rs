@@ -32,8 +32,10 @@ mod jinja;
 mod node_file;
 mod proxy;
 mod raw;
+mod sysctls;
 
-use collected::{Collected, PlacedSysctl, overwritten, placed};
+use collected::{Collected, overwritten};
+use sysctls::PlacedSysctl;
 
 pub use commands::{SENTINEL, SENTINEL_CONTENT};
 pub use jinja::InstanceData;
@@ -273,7 +275,7 @@ impl Reader<'_> {
         let files = std::mem::take(&mut data.sysctl_files).into_values().flatten();
         let mut sysctls = BTreeMap::new();
         for PlacedSysctl { name, value, place } in files.chain(std::mem::take(&mut data.sysctl_commands)) {
-            self.findings.origin(setting(&["sysctls", &name]), &place);
+            self.findings.origin_at(setting(&["sysctls", &name]), place);
             sysctls.insert(name, value);
         }
         // Of one that is wrong, everything is said already.
@@ -339,11 +341,7 @@ impl Reader<'_> {
             files::Meaning::Configuration(content) => self.configuration(place, &content),
             // The content is masked, and so would the name be.
             files::Meaning::Hostname(name) => self.hostname(&place.key("path"), &name),
-            files::Meaning::Sysctls { order, settings } => {
-                let place = place.key("path");
-                let entries = self.data.sysctl_files.entry(order).or_default();
-                entries.extend(placed(settings, &place));
-            }
+            files::Meaning::Sysctls { file, content } => self.sysctl_file(place, &content, file),
             files::Meaning::Registry(registry) => self.registry(&place.key("path"), *registry),
             files::Meaning::Proxy(more) => self.proxy(&place.key("path"), *more),
             files::Meaning::NodeFile(content) => self.node_file(place, &content),
@@ -480,7 +478,8 @@ impl Reader<'_> {
             }
             Ok(commands::Meaning::Join) => self.data.is_joining = true,
             Ok(commands::Meaning::Hostname(name)) => self.hostname(place, &name),
-            Ok(commands::Meaning::Sysctls(settings)) => self.data.sysctl_commands.extend(placed(settings, place)),
+            Ok(commands::Meaning::Sysctls(settings)) => self.sysctl_command(place, settings),
+            Ok(commands::Meaning::SysctlFile(path)) => self.sysctl_load(place, &path),
             Ok(commands::Meaning::OwnHosts(names)) => self.data.own_hosts.push((place.clone(), names)),
             Ok(commands::Meaning::Done) => {}
             Err(finding) => {
