@@ -41,6 +41,15 @@ impl<'d> Findings<'d> {
         self.found.push(problem);
     }
 
+    /// Leaves out problems after the first ones, if they follow from those.
+    pub(crate) fn leave_out(&mut self, first: usize, follows: impl Fn(&Problem) -> bool) {
+        let mut index = 0;
+        self.found.retain(|problem| {
+            index += 1;
+            index <= first || !follows(problem)
+        });
+    }
+
     /// Place of the value of a path.
     pub(crate) fn place(&self, path: &Path) -> Problem {
         self.document.at(path, Finding::warning("", ""))
