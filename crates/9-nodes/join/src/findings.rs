@@ -93,10 +93,13 @@ impl<'d> Findings<'d> {
     }
 }
 
+/// Most bytes that are marked.
+const WIDEST: usize = 200;
+
 /// Places a finding at a range of bytes of a text that cannot be read as a document.
 pub(crate) fn problem_at(text: &str, span: Range<usize>, finding: Finding) -> Problem {
     let start = text.floor_char_boundary(span.start);
-    let end = text.floor_char_boundary(span.end.max(start));
+    let end = text.floor_char_boundary(span.end.clamp(start, start + WIDEST));
     let before = text.get(..start).unwrap_or_default();
     let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
     Problem {
