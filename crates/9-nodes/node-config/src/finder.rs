@@ -46,6 +46,11 @@ impl<'d> Finder<'d> {
         self.found.push(self.document.at(path, finding));
     }
 
+    /// Something about the key that a path ends with.
+    pub(super) fn say_of_key(&mut self, path: &Path, finding: Finding) {
+        self.found.push(self.document.at_key(path, finding));
+    }
+
     /// Something that only the clock speaks for.
     pub(super) fn say_by_clock(&mut self, path: &Path, mut finding: Finding) {
         if matches!(self.clock, Clock::Unsure(_)) {
@@ -58,6 +63,11 @@ impl<'d> Finder<'d> {
     /// The checked form of a value.
     pub(super) fn parse<T: FromStr<Err = Finding>>(&mut self, path: &Path, text: &str) -> Option<T> {
         text.parse().map_err(|finding| self.say(path, finding)).ok()
+    }
+
+    /// The checked form of the key that a path ends with.
+    pub(super) fn parse_key<T: FromStr<Err = Finding>>(&mut self, path: &Path, key: &str) -> Option<T> {
+        key.parse().map_err(|finding| self.say_of_key(path, finding)).ok()
     }
 
     /// The checked form of a value that need not be there.
