@@ -7,7 +7,7 @@ use miette::Severity;
 
 use super::{Clock, KubeletMinor};
 use basalt_document::problem::Problem;
-use basalt_document::{Document, Finding, Path};
+use basalt_document::{Document, Finding, Kind, Path};
 
 /// Collector of the findings about one document.
 pub(super) struct Finder<'d> {
@@ -40,6 +40,13 @@ impl<'d> Finder<'d> {
     /// Minor version of the kubelet that the document is for.
     pub(super) fn kubelet(&self) -> KubeletMinor {
         self.kubelet
+    }
+
+    /// Returns `true` if the document has a value at a path of keys, of whatever type.
+    pub(super) fn is_written(&self, path: &Path) -> bool {
+        let root = Some(self.document.root());
+        let value = path.keys().fold(root, |node, key| Some(&node?.get(key)?.value));
+        value.is_some_and(|value| value.kind != Kind::Null)
     }
 
     pub(super) fn say(&mut self, path: &Path, finding: Finding) {
