@@ -370,6 +370,30 @@ impl Document {
         self.at_span(span, finding)
     }
 
+    /// Places a finding at the key that a path ends with; if there is no such key, where [`Document::at`] places it.
+    pub fn at_key(&self, path: &Path, finding: Finding) -> Problem {
+        let mut node = Some(&self.root);
+        let mut span = None;
+        for step in &path.0 {
+            let (next, key) = match (step, node.map(|node| &node.kind)) {
+                (Step::Key(key), Some(Kind::Object(entries))) => {
+                    let entry = entries.get(key);
+                    (
+                        entry.map(|entry| &entry.value),
+                        entry.map(|entry| entry.key_span.clone()),
+                    )
+                }
+                (Step::Index(index), Some(Kind::List(items))) => (items.get(*index), None),
+                _ => (None, None),
+            };
+            (node, span) = (next, key);
+        }
+        match span {
+            Some(span) => self.at_span(span, finding),
+            None => self.at(path, finding),
+        }
+    }
+
     /// Places a finding at a range of bytes.
     pub fn at_span(&self, span: Span, finding: Finding) -> Problem {
         place(&self.text, &self.lines, span, finding)

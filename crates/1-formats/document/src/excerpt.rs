@@ -1,5 +1,6 @@
 //! Lines of a text for reports: excerpts are found without reading all of it, and are short where its lines are long.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
@@ -8,6 +9,8 @@ use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanConten
 const STEP: usize = 1024;
 /// Most bytes of an excerpt that has whole lines.
 const MOST: usize = 4096;
+/// Most bytes of a line that is shown whole: some four lines of a terminal.
+const LONGEST: usize = 400;
 /// Bytes before and after a place in an excerpt of a longer line.
 const AROUND: usize = 60;
 
@@ -109,16 +112,22 @@ impl SourceCode for DocumentText {
         let above = line.saturating_sub(lines_before);
         let mut range = self.lines.start(above, text)..self.lines.start(last + lines_after + 1, text);
         let mut start = (above, 0);
-        if lines_before == 0 || range.len() > MOST {
-            let own = self.lines.start(line, text);
-            let from = if lines_before == 0 {
-                first
-            } else {
-                text.floor_char_boundary(first.saturating_sub(AROUND)).max(own)
+        let is_long = |range: &Range<usize>| {
+            let lines = text.get(range.clone()).unwrap_or_default().lines();
+            range.len() > MOST || lines.map(str::len).any(|length| length > LONGEST)
+        };
+        if lines_before == 0 || is_long(&range) {
+            let (own, next) = (self.lines.start(line, text), self.lines.start(line + 1, text));
+            let is_whole = lines_before > 0 && !is_long(&(own..next));
+            let from = match is_whole {
+                true => own,
+                false if lines_before == 0 => first,
+                false => text.floor_char_boundary(first.saturating_sub(AROUND)).max(own),
             };
-            let to = text
-                .ceil_char_boundary(end + AROUND)
-                .min(self.lines.start(line + 1, text));
+            let to = match is_whole {
+                true => next,
+                false => text.ceil_char_boundary(end + AROUND).min(next),
+            };
             start = (line, self.lines.line_and_column(text, from).1 - 1);
             range = from..to.max(end);
         }
@@ -156,6 +165,14 @@ mod tests {
         assert_eq!(excerpt(text, 0, 0), ("one\ntwo\n".to_owned(), 0, 0));
         assert_eq!(excerpt(text, 19, 0), ("four\n".to_owned(), 3, 0));
         assert_eq!(excerpt("", 0, 0), (String::new(), 0, 0));
+    }
+
+    #[test]
+    fn a_long_line_beside_the_place_is_left_out() {
+        let text = format!("one\n{}\nthree\n", "x".repeat(LONGEST + 1));
+        assert_eq!(excerpt(&text, 1, 2), ("one\n".to_owned(), 0, 0));
+        let short = format!("one\n{}\nthree\n", "x".repeat(LONGEST));
+        assert_eq!(excerpt(&short, 0, 3).0.lines().count(), 2);
     }
 
     #[test]

@@ -198,6 +198,12 @@ impl Problems {
         self.found.len() - self.errors()
     }
 
+    /// Returns the sum of these problems and of others in the same file.
+    pub fn sum_with(&self, others: &Self) -> String {
+        let (errors, warnings) = (others.errors(), others.warnings());
+        sum(self.name(), self.errors() + errors, self.warnings() + warnings)
+    }
+
     /// Returns one or two lines for each problem that is shown: `file:line:column: error: message`, and the help text.
     pub fn brief(&self) -> String {
         let mut text = String::new();
@@ -218,18 +224,23 @@ impl Problems {
     }
 }
 
+/// The sum of the problems: `node.yaml: 2 errors, 1 warning`.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = |count: usize, what: &str| match count {
-            1 => format!("1 {what}"),
-            _ => format!("{count} {what}s"),
-        };
-        write!(f, "{}: ", self.name())?;
-        match (self.errors(), self.warnings()) {
-            (0, warnings) => f.write_str(&counted(warnings, "warning")),
-            (errors, 0) => f.write_str(&counted(errors, "error")),
-            (errors, warnings) => write!(f, "{}, {}", counted(errors, "error"), counted(warnings, "warning")),
-        }
+        f.write_str(&sum(self.name(), self.errors(), self.warnings()))
+    }
+}
+
+/// Line with the numbers of errors and warnings in a file.
+fn sum(name: &str, errors: usize, warnings: usize) -> String {
+    let counted = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    match (errors, warnings) {
+        (0, warnings) => format!("{name}: {}", counted(warnings, "warning")),
+        (errors, 0) => format!("{name}: {}", counted(errors, "error")),
+        (errors, warnings) => format!("{name}: {}, {}", counted(errors, "error"), counted(warnings, "warning")),
     }
 }
 
@@ -287,6 +298,15 @@ mod tests {
         assert_eq!(many.related().into_iter().flatten().count(), Problems::SHOWN + 1);
         let few = problems(&"- a\n".repeat(50), kind);
         assert_eq!((few.shown().count(), few.rest()), (50, None));
+    }
+
+    #[test]
+    fn problems_of_one_file_have_one_sum() {
+        let warning = problems("- a\n", |_| Finding::warning("", ""));
+        let error = problems("- a\n- b\n", |_| Finding::error("", ""));
+        assert_eq!(warning.to_string(), "a.yaml: 1 warning");
+        assert_eq!(warning.sum_with(&warning), "a.yaml: 2 warnings");
+        assert_eq!(warning.sum_with(&error), "a.yaml: 2 errors, 1 warning");
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn redact(text: &str) -> String {
 }
 
 /// Text in which these ranges of bytes are masked, but for line breaks and the indentation of their lines.
-pub(crate) fn masked(text: &str, spans: &[Span]) -> String {
+pub fn masked(text: &str, spans: &[Span]) -> String {
     let mut mask = Mask::new(text);
     for span in spans {
         mask.block(span.clone());

@@ -184,7 +184,13 @@ impl<'a> Walk<'a> {
             }
             kind => (
                 format!("{} must be {expected}, not {}", named(path), kind.describe()),
-                format!("write {expected} here"),
+                match kind {
+                    Kind::Object(_) if allowed.contains(&"string") => format!(
+                        "write {expected} here; of several lines, it begins with `|` after the key, and each line has the same \
+                         indentation"
+                    ),
+                    _ => format!("write {expected} here"),
+                },
             ),
         };
         self.say(

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::token::BootstrapToken;
 use miette::Diagnostic;
+use rustls::CertificateError;
 use serde_json::Value;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
@@ -43,6 +44,41 @@ pub enum ClientError {
         /// URL of the request.
         url: String,
         /// Words of the client.
+        reason: String,
+    },
+    /// An answer by a server that nobody vouches for. The request was not sent.
+    #[error("{url} answers, and its certificate cannot be trusted: {reason}")]
+    #[diagnostic(code(join::client::certificate), help("{help}"))]
+    Untrusted {
+        /// URL of the request.
+        url: String,
+        /// Defect of the certificate.
+        reason: String,
+        /// Remedy.
+        help: String,
+    },
+    /// An answer by a server without TLS.
+    #[error("{url} answers, but not with TLS")]
+    #[diagnostic(
+        code(join::client::plain),
+        help(
+            "look at the port: that of an API server is 6443 unless it was given another one; the port of another program answers here"
+        )
+    )]
+    Plain {
+        /// URL of the request.
+        url: String,
+    },
+    /// A name without an address.
+    #[error("the name in {url} has no address here: {reason}")]
+    #[diagnostic(
+        code(join::client::name),
+        help("look for a misspelling, and whether this machine asks the right name server: `getent hosts NAME`")
+    )]
+    UnknownName {
+        /// URL of the request.
+        url: String,
+        /// Words of the resolver.
         reason: String,
     },
     /// An answer that says no.
@@ -145,7 +181,8 @@ impl Asker {
     fn help(self, status: u16, path: &str) -> &'static str {
         match (status, self) {
             (401, Self::Anonymous) => {
-                "the API server answers nobody without credentials (`--anonymous-auth=false`); use a discovery file or `--kubeconfig`"
+                "the API server answers nobody without credentials (`--anonymous-auth=false`); use a discovery file (`kubeadm \
+                 join --discovery-file FILE --tls-bootstrap-token TOKEN`) or `--kubeconfig FILE`"
             }
             (401, Self::Node) => {
                 "the token has expired, or is of another cluster; `kubeadm token create` makes a new one"
@@ -161,7 +198,10 @@ impl Asker {
             (403, _) => {
                 "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them"
             }
-            (404, _) => "a cluster that kubeadm did not make may not have it; use a discovery file",
+            (404, _) => {
+                "a cluster that kubeadm did not make may not have it; use a discovery file: `kubeadm join --discovery-file FILE \
+                 --tls-bootstrap-token TOKEN`"
+            }
             (429 | 500.., _) => "the API server is busy or fails; try again",
             _ => "the endpoint has to be a Kubernetes API server",
         }
@@ -265,14 +305,11 @@ impl ApiClient {
         path: &str,
         answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<Vec<u8>, ClientError> {
-        let unreachable = |error: ureq::Error| ClientError::Unreachable {
-            url: self.url(path),
-            reason: error.to_string(),
-        };
-        let mut answer = answer.map_err(unreachable)?;
+        let unanswered = |error: ureq::Error| unanswered(self.url(path), &error);
+        let mut answer = answer.map_err(unanswered)?;
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
-        let body = body.map_err(unreachable)?;
+        let body = body.map_err(unanswered)?;
         if (200..300).contains(&status) {
             return Ok(body);
         }
@@ -284,6 +321,57 @@ impl ApiClient {
             url: self.url(path),
             status,
         })
+    }
+}
+
+/// Error for a request that has no answer, by its cause.
+fn unanswered(url: String, error: &ureq::Error) -> ClientError {
+    let of_tls = match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
+        _ => None,
+    };
+    let reason = error.to_string();
+    match of_tls {
+        Some(rustls::Error::InvalidCertificate(defect)) => {
+            let (reason, help) = of_certificate(defect);
+            let help = help.to_owned();
+            ClientError::Untrusted { url, reason, help }
+        }
+        Some(rustls::Error::InvalidMessage(_)) => ClientError::Plain { url },
+        // Words of the standard library; it has no kind of error for it.
+        _ if matches!(error, ureq::Error::HostNotFound) || reason.contains("failed to lookup address") => {
+            ClientError::UnknownName { url, reason }
+        }
+        _ => ClientError::Unreachable { url, reason },
+    }
+}
+
+/// Defect of the certificate of a server in words, and the remedy.
+fn of_certificate(defect: &CertificateError) -> (String, &'static str) {
+    const TIME: &str = "compare the clock of this machine with the true time; on a control-plane node, `kubeadm certs \
+                        check-expiration` shows the dates, and `kubeadm certs renew apiserver` makes a new certificate";
+    match defect {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+            "it is not of the authority that is known here".to_owned(),
+            "another cluster has this address, its authority was replaced, or something between here and the API server answers in \
+             its place; take the kubeconfig or the join command from this cluster: `kubeadm token create --print-join-command`",
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            "it is for other names and addresses than this one".to_owned(),
+            "use one that it has: `openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -ext subjectAltName`; \
+             `certSANs` of kubeadm's ClusterConfiguration adds more",
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            ("it has expired, by the clock of this machine".to_owned(), TIME)
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            ("it is not valid yet, by the clock of this machine".to_owned(), TIME)
+        }
+        other => (
+            other.to_string(),
+            "look at it: `openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -text`",
+        ),
     }
 }
 
@@ -302,7 +390,9 @@ impl ClientError {
     /// Returns `true` if the same request may succeed later.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Discovery(DiscoveryError::Unsigned { .. }) => true,
+            Self::Unreachable { .. } | Self::UnknownName { .. } | Self::Discovery(DiscoveryError::Unsigned { .. }) => {
+                true
+            }
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }
@@ -396,6 +486,27 @@ pub fn settings(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_without_an_answer_are_told_by_their_causes() {
+        let of = |error| unanswered("https://a.example:6443/version".to_owned(), &error);
+        let of_tls = |error: rustls::Error| of(ureq::Error::Io(std::io::Error::other(error)));
+        let expired = of_tls(rustls::Error::InvalidCertificate(CertificateError::Expired));
+        assert!(
+            matches!(&expired, ClientError::Untrusted { reason, .. } if reason.contains("expired")),
+            "{expired}"
+        );
+        let plain = of_tls(rustls::Error::InvalidMessage(
+            rustls::InvalidMessage::InvalidContentType,
+        ));
+        assert!(matches!(plain, ClientError::Plain { .. }), "{plain}");
+        let words = "failed to lookup address information: Name or service not known";
+        let unknown = of(ureq::Error::Io(std::io::Error::other(words)));
+        assert!(matches!(unknown, ClientError::UnknownName { .. }), "{unknown}");
+        let closed = of(ureq::Error::Io(std::io::ErrorKind::ConnectionRefused.into()));
+        assert!(matches!(closed, ClientError::Unreachable { .. }), "{closed}");
+        assert!(unknown.may_pass() && closed.may_pass() && !expired.may_pass());
+    }
 
     #[test]
     fn the_remedy_is_for_whoever_asks() {

@@ -8,7 +8,7 @@
 //! What the provider writes by itself is understood. What a user added to it is understood if a node can follow it, and
 //! refused by name with its line if not: a node that joins without a part of its configuration is worse than none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use basalt_document::problem::{Problem, Problems};
@@ -32,8 +32,10 @@ mod jinja;
 mod node_file;
 mod proxy;
 mod raw;
+mod sysctls;
 
-use collected::{Collected, PlacedSysctl, overwritten, placed};
+use collected::{Collected, overwritten};
+use sysctls::PlacedSysctl;
 
 pub use commands::{SENTINEL, SENTINEL_CONTENT};
 pub use jinja::InstanceData;
@@ -97,7 +99,10 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         return Err(problem_of_header(name, text, finding));
     }
     let (text, replaced) = match text.lines().next().map(str::trim_end) {
-        Some(jinja::HEADER) => jinja::render(text, instance),
+        Some(jinja::HEADER) => {
+            let (text, replaced) = jinja::render(text, instance);
+            (text, jinja::once(replaced))
+        }
         _ => (text.to_owned(), jinja::misplaced_header(text).into_iter().collect()),
     };
     let document = match Document::parse(name, &text) {
@@ -115,6 +120,7 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         .into_iter()
         .map(|(span, finding)| document.at_span(span, finding))
         .collect();
+    let of_template = found.len();
     let (raw, of_schema) = schema::decode_what_fits::<raw::CloudConfig>(&document);
     found.extend(of_schema);
     let mut reader = Reader {
@@ -125,11 +131,26 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         data: Collected::default(),
     };
     let data = raw.and_then(|raw| reader.read(&raw));
+    if of_template > 0 {
+        // What follows from what is left of a template is of no use.
+        let left: BTreeSet<_> = (1..)
+            .zip(text.lines())
+            .filter_map(|(number, line): (usize, &str)| jinja::is_left(line).then_some(number))
+            .collect();
+        reader
+            .findings
+            .leave_out(of_template, |problem| left.contains(&problem.line));
+    }
     reader.findings.conclude(data)
 }
 
 /// Checks the lines by which cloud-init knows what follows.
 fn header(text: &str) -> Result<(), Finding> {
+    if text.trim().is_empty() {
+        let help = "where it comes through a pipe, look at what the command before it prints: `kubectl get secret NAME -o \
+                    jsonpath='{.data.value}'`";
+        return Err(Finding::error("the bootstrap data is empty", "nothing here").with_help(help));
+    }
     let mut lines = text.lines().map(str::trim_end);
     let first = lines.next().unwrap_or_default();
     let first = if first == jinja::HEADER {
@@ -193,7 +214,10 @@ fn mime_parts(text: &str) -> String {
 
 /// The problem of a text that is perhaps not even YAML.
 fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
+    /// Most bytes that are shown: a text that was not decoded is one line.
+    const WIDEST: usize = 80;
     let first = text.lines().next().unwrap_or_default();
+    let (first, _) = first.split_at(first.floor_char_boundary(WIDEST));
     // What is no header may be anything, a password among it.
     let is_header = ["#", "{", "Content-Type:", "MIME-"]
         .iter()
@@ -273,7 +297,7 @@ impl Reader<'_> {
         let files = std::mem::take(&mut data.sysctl_files).into_values().flatten();
         let mut sysctls = BTreeMap::new();
         for PlacedSysctl { name, value, place } in files.chain(std::mem::take(&mut data.sysctl_commands)) {
-            self.findings.origin(setting(&["sysctls", &name]), &place);
+            self.findings.origin_at(setting(&["sysctls", &name]), place);
             sysctls.insert(name, value);
         }
         // Of one that is wrong, everything is said already.
@@ -322,7 +346,7 @@ impl Reader<'_> {
         };
         for (place, names) in std::mem::take(&mut self.data.own_hosts) {
             for name in names.iter().filter(|name| !is_own(name)) {
-                let message = format!("`{name}` is not a name of this machine, and nothing is added to its /etc/hosts");
+                let message = format!("`{name}` is not a name of the machine, and nothing is added to its /etc/hosts");
                 let help = "let a name server answer for it; the machine's own name and `localhost` are known";
                 self.findings
                     .say(&place, Finding::error(message, "not written").with_help(help));
@@ -339,11 +363,7 @@ impl Reader<'_> {
             files::Meaning::Configuration(content) => self.configuration(place, &content),
             // The content is masked, and so would the name be.
             files::Meaning::Hostname(name) => self.hostname(&place.key("path"), &name),
-            files::Meaning::Sysctls { order, settings } => {
-                let place = place.key("path");
-                let entries = self.data.sysctl_files.entry(order).or_default();
-                entries.extend(placed(settings, &place));
-            }
+            files::Meaning::Sysctls { file, content } => self.sysctl_file(place, &content, file),
             files::Meaning::Registry(registry) => self.registry(&place.key("path"), *registry),
             files::Meaning::Proxy(more) => self.proxy(&place.key("path"), *more),
             files::Meaning::NodeFile(content) => self.node_file(place, &content),
@@ -480,7 +500,8 @@ impl Reader<'_> {
             }
             Ok(commands::Meaning::Join) => self.data.is_joining = true,
             Ok(commands::Meaning::Hostname(name)) => self.hostname(place, &name),
-            Ok(commands::Meaning::Sysctls(settings)) => self.data.sysctl_commands.extend(placed(settings, place)),
+            Ok(commands::Meaning::Sysctls(settings)) => self.sysctl_command(place, settings),
+            Ok(commands::Meaning::SysctlFile(path)) => self.sysctl_load(place, &path),
             Ok(commands::Meaning::OwnHosts(names)) => self.data.own_hosts.push((place.clone(), names)),
             Ok(commands::Meaning::Done) => {}
             Err(finding) => {

@@ -12,6 +12,8 @@ use basalt_node_config::token::BootstrapToken;
 mod flags;
 mod problem;
 mod prompt;
+mod secrets;
+mod typography;
 mod words;
 
 pub use problem::{CommandLineError, CommandLineProblem};
@@ -59,9 +61,15 @@ pub enum JoinSpecification {
 /// # Errors
 /// With all that is wrong, each at its place.
 pub fn read(text: &str) -> Result<(JoinCommand, JoinSpecification, Vec<CommandLineProblem>), CommandLineError> {
-    let failed = |problems| CommandLineError::new(text, problems);
+    let text = typography::without_mark(text);
+    let failed = |problems| {
+        // What follows from one of them is of no use.
+        let signs = typography::problems(text);
+        CommandLineError::new(text, if signs.is_empty() { problems } else { signs })
+    };
     let parse = |text: &str| flags::parse(&words::split(text)?);
-    let parsed = parse(text).or_else(|problem| match prompt::blanked(text) {
+    let blanked = |text: &str| prompt::blanked(text).or_else(|| words::unquoted(text));
+    let parsed = parse(text).or_else(|problem| match blanked(text) {
         Some(text) => parse(&text),
         None => Err(problem),
     });

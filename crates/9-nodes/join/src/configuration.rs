@@ -14,12 +14,14 @@ use crate::{command_line, redaction};
 mod documents;
 mod raw;
 
+use documents::OtherDocument;
+
 /// Group and versions that are read.
 const V1BETA4: &str = "kubeadm.k8s.io/v1beta4";
 const V1BETA3: &str = "kubeadm.k8s.io/v1beta3";
 
-/// Reads a file with a JoinConfiguration; `name` is what errors call it. Other documents in it have no effect, as for
-/// `kubeadm join`, which warns of each.
+/// Reads a file with a JoinConfiguration; `name` is what errors call it. Other objects in it have no effect, as for
+/// `kubeadm join`, which warns of each, and reads no file in which something is no object.
 ///
 /// # Errors
 /// With all that is wrong, each at its place.
@@ -37,7 +39,7 @@ pub fn read_placed(name: &str, text: &str) -> Result<(JoinRequest, Origins, Prob
     let document = Document::parse(name, &alone.text).map_err(|problems| redaction::without_secrets(&problems))?;
     let (raw, mut found) = schema::decode_what_fits::<raw::JoinConfiguration>(&document);
     let others = alone.others.into_iter();
-    found.extend(others.map(|(place, kind)| document.at_span(place, ignored(kind.as_deref()))));
+    found.extend(others.map(|(place, other)| document.at_span(place, beside(&other))));
     let mut findings = Findings::new(&document, found);
     let request = raw.and_then(|raw| request(&mut findings, &raw));
     let origins = findings.take_origins();
@@ -45,20 +47,30 @@ pub fn read_placed(name: &str, text: &str) -> Result<(JoinRequest, Origins, Prob
     Ok((request, origins, warnings))
 }
 
-/// Warning of a document beside the JoinConfiguration, by its kind.
-fn ignored(kind: Option<&str>) -> Finding {
-    let named = kind.map_or_else(
-        || "a document without a line `kind`".to_owned(),
-        |kind| format!("`{kind}`"),
-    );
-    let message = format!("{named} beside a JoinConfiguration has no effect: `kubeadm join` ignores it, too");
+/// Finding about a document beside the JoinConfiguration. kubeadm ignores objects, and reads no file with something else.
+fn beside(other: &OtherDocument) -> Finding {
+    let kind = match other {
+        OtherDocument::Object(kind) => kind.as_str(),
+        OtherDocument::Untyped => {
+            let message = "this document beside a JoinConfiguration names no `kind`, or no `apiVersion` with a group: `kubeadm \
+                           join` refuses the file";
+            let help = "write both (`apiVersion: kubelet.config.k8s.io/v1beta1`, `kind: KubeletConfiguration`), or remove the document";
+            return Finding::error(message, "no object").with_help(help);
+        }
+        OtherDocument::Unreadable => {
+            let message = "this document beside a JoinConfiguration is not YAML: `kubeadm join` refuses the file";
+            let help = "look for brackets and quotes left open, tabs and indentation in it, or remove the document";
+            return Finding::error(message, "cannot be read").with_help(help);
+        }
+    };
+    let message = format!("`{kind}` beside a JoinConfiguration has no effect: `kubeadm join` ignores it, too");
     let help = match kind {
-        Some("KubeletConfiguration") => {
+        "KubeletConfiguration" => {
             "kubelets have the cluster's ConfigMap `kubelet-config`; write what differs on this node into \
              `nodeRegistration.kubeletExtraArgs`, or into the part `kubelet` of a NodeConfig"
         }
-        Some("KubeProxyConfiguration") => "kube-proxy has the cluster's ConfigMap `kube-proxy`; remove it here",
-        Some("ClusterConfiguration" | "InitConfiguration") => {
+        "KubeProxyConfiguration" => "kube-proxy has the cluster's ConfigMap `kube-proxy`; remove it here",
+        "ClusterConfiguration" | "InitConfiguration" => {
             "it is for `kubeadm init`, of which a node that joins finds all it needs in the cluster; remove it here"
         }
         _ => "remove it",

@@ -12,6 +12,7 @@ use crate::access::{self, ClusterAccess, Credentials};
 use crate::cloud_config::BootstrapData;
 use crate::cluster_info::TrustedCluster;
 use crate::kubelet_config::{Contradiction, DroppedField, KubeletSettings};
+use crate::redaction::redact;
 use crate::request::{Discovery, DiscoveryFile, JoinRequest};
 
 /// Parts that a NodeConfig is made from.
@@ -257,7 +258,7 @@ pub fn of_bootstrap_file(
     let (DiscoveryFile::Path(path) | DiscoveryFile::Url(path)) = file;
     let files = data.map(|data| data.files.as_slice()).unwrap_or_default();
     let file = files.iter().find(|known| is_same_path(&known.path, path));
-    let file = file.ok_or_else(|| ConversionError::DiscoveryFile(path.clone()))?;
+    let file = file.ok_or_else(|| ConversionError::DiscoveryFile(redact(path)))?;
     let access = access::read(path, &file.content).map_err(|problems| ConversionError::DiscoveryFileContent {
         path: path.clone(),
         reason: problems

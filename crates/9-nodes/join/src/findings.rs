@@ -41,6 +41,15 @@ impl<'d> Findings<'d> {
         self.found.push(problem);
     }
 
+    /// Leaves out problems after the first ones, if they follow from those.
+    pub(crate) fn leave_out(&mut self, first: usize, follows: impl Fn(&Problem) -> bool) {
+        let mut index = 0;
+        self.found.retain(|problem| {
+            index += 1;
+            index <= first || !follows(problem)
+        });
+    }
+
     /// Place of the value of a path.
     pub(crate) fn place(&self, path: &Path) -> Problem {
         self.document.at(path, Finding::warning("", ""))
@@ -84,10 +93,13 @@ impl<'d> Findings<'d> {
     }
 }
 
+/// Most bytes that are marked.
+const WIDEST: usize = 200;
+
 /// Places a finding at a range of bytes of a text that cannot be read as a document.
 pub(crate) fn problem_at(text: &str, span: Range<usize>, finding: Finding) -> Problem {
     let start = text.floor_char_boundary(span.start);
-    let end = text.floor_char_boundary(span.end.max(start));
+    let end = text.floor_char_boundary(span.end.clamp(start, start + WIDEST));
     let before = text.get(..start).unwrap_or_default();
     let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
     Problem {

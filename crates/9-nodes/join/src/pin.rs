@@ -38,9 +38,15 @@ fn listed(pins: &[CaPin]) -> String {
 }
 
 impl PinSet {
-    /// Set of these pins.
+    /// Set of these pins. One that is given twice counts once.
     pub fn new(pins: Vec<CaPin>) -> Self {
-        Self(pins)
+        let mut set = Vec::with_capacity(pins.len());
+        for pin in pins {
+            if !set.contains(&pin) {
+                set.push(pin);
+            }
+        }
+        Self(set)
     }
 
     /// `true` if there is no pin: nothing would vouch for the API server but the token.

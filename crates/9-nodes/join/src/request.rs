@@ -1,11 +1,14 @@
 //! A join as it was asked for, whatever it was written as: a command line, a JoinConfiguration, bootstrap data.
 
+use std::fmt;
+
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::name::HostName;
 use basalt_node_config::token::BootstrapToken;
 
 pub use crate::kubelet_flags::KubeletFlags;
 use crate::pin::PinSet;
+use crate::redaction::redact;
 
 /// A join as a node is asked for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,12 +43,20 @@ pub struct TokenDiscovery {
 }
 
 /// Place of a kubeconfig for discovery.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum DiscoveryFile {
     /// Path on the machine that joins.
     Path(String),
-    /// HTTPS URL.
+    /// HTTPS URL. It may have a password.
     Url(String),
+}
+
+/// Shows no password.
+impl fmt::Debug for DiscoveryFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Path(text) | Self::Url(text)) = self;
+        write!(f, "DiscoveryFile({})", redact(text))
+    }
 }
 
 /// Registration of a node.
@@ -61,5 +72,19 @@ impl Registration {
     /// Name of the node: `--hostname-override` of the kubelet counts before kubeadm's own setting, as for kubeadm.
     pub fn node_name(&self) -> Option<&HostName> {
         self.kubelet.hostname.as_ref().or(self.name.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn discovery_files_show_no_password() {
+        let file = DiscoveryFile::Url("https://u:hunter22@files.example/d.conf".to_owned());
+        assert_eq!(
+            format!("{file:?}"),
+            "DiscoveryFile(https://**********@files.example/d.conf)"
+        );
     }
 }

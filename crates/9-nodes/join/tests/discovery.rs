@@ -89,6 +89,34 @@ fn a_certificate_for_another_name_is_refused() {
         (200, cluster_info(&pem, own))
     });
     let error = found(&server.to_string(), authority.pins()).unwrap_err();
+    assert!(
+        matches!(&error, ClientError::Untrusted { reason, .. } if reason.contains("other names")),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_server_that_is_no_api_server_is_told_from_none() {
+    use std::io::{Read as _, Write as _};
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let plain = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // A connection that is closed with something unread in it is reset.
+            let mut greeting = [0; 4096];
+            let _ = stream.read(&mut greeting);
+            let _ = stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nno\n");
+            let _ = stream.read(&mut greeting);
+        }
+    });
+    let authority = Authority::root("kubernetes");
+    let error = found(&plain.to_string(), authority.pins()).unwrap_err();
+    assert!(matches!(error, ClientError::Plain { .. }), "{error:?}");
+    let unused = {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap()
+    };
+    let error = found(&unused.to_string(), authority.pins()).unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
 }
 
@@ -111,7 +139,10 @@ fn whoever_has_the_token_cannot_pass_for_the_cluster() {
         (200, cluster_info(&pem, own))
     });
     let error = found(&server.to_string(), authority.pins()).unwrap_err();
-    assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+    assert!(
+        matches!(&error, ClientError::Untrusted { reason, .. } if reason.contains("authority")),
+        "{error:?}"
+    );
 }
 
 #[test]

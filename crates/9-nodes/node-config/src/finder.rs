@@ -7,7 +7,7 @@ use miette::Severity;
 
 use super::{Clock, KubeletMinor};
 use basalt_document::problem::Problem;
-use basalt_document::{Document, Finding, Path};
+use basalt_document::{Document, Finding, Kind, Path};
 
 /// Collector of the findings about one document.
 pub(super) struct Finder<'d> {
@@ -42,8 +42,20 @@ impl<'d> Finder<'d> {
         self.kubelet
     }
 
+    /// Returns `true` if the document has a value at a path of keys, of whatever type.
+    pub(super) fn is_written(&self, path: &Path) -> bool {
+        let root = Some(self.document.root());
+        let value = path.keys().fold(root, |node, key| Some(&node?.get(key)?.value));
+        value.is_some_and(|value| value.kind != Kind::Null)
+    }
+
     pub(super) fn say(&mut self, path: &Path, finding: Finding) {
         self.found.push(self.document.at(path, finding));
+    }
+
+    /// Something about the key that a path ends with.
+    pub(super) fn say_of_key(&mut self, path: &Path, finding: Finding) {
+        self.found.push(self.document.at_key(path, finding));
     }
 
     /// Something that only the clock speaks for.
@@ -58,6 +70,11 @@ impl<'d> Finder<'d> {
     /// The checked form of a value.
     pub(super) fn parse<T: FromStr<Err = Finding>>(&mut self, path: &Path, text: &str) -> Option<T> {
         text.parse().map_err(|finding| self.say(path, finding)).ok()
+    }
+
+    /// The checked form of the key that a path ends with.
+    pub(super) fn parse_key<T: FromStr<Err = Finding>>(&mut self, path: &Path, key: &str) -> Option<T> {
+        key.parse().map_err(|finding| self.say_of_key(path, finding)).ok()
     }
 
     /// The checked form of a value that need not be there.

@@ -15,6 +15,16 @@ mod raw;
 /// Keys of a kubeconfig that have no secrets below them.
 const PUBLIC: [&str; 5] = ["apiVersion", "kind", "clusters", "contexts", "current-context"];
 
+/// Begins of what the parser says about YAML that it does not take. No value is in these words.
+const REFUSED: [&str; 4] = ["aliases", "anchors", "tags", "the file holds a second document"];
+/// Help on a path of another file.
+const FLATTEN: &str = "write its content into the kubeconfig: `kubectl config view --raw --minify --flatten`";
+/// End of what the parser says about two equal keys.
+const TWICE: &str = "is there twice";
+/// Help on credentials that are not a bootstrap token, in a file for nodes.
+const BOOTSTRAP_TOKEN: &str = "a node takes a bootstrap token alone: write `token:` with one in the place of this; `kubeadm token create` \
+                               makes one";
+
 /// API server of a kubeconfig, what vouches for it, and the credentials for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KubeconfigAccess {
@@ -92,7 +102,11 @@ pub fn read(document: &Document) -> (Option<KubeconfigAccess>, Vec<Problem>) {
 /// named.
 pub fn read_by(document: &Document, choice: &ContextChoice<'_>) -> (Option<KubeconfigAccess>, Vec<Problem>) {
     let (raw, found) = schema::decode_what_fits::<raw::Kubeconfig>(document);
-    let mut reader = Reader { document, found };
+    let mut reader = Reader {
+        document,
+        found,
+        is_of_node: *choice == ContextChoice::CurrentAlone,
+    };
     let access = raw.and_then(|raw| reader.access(&raw, choice));
     (access, reader.found)
 }
@@ -102,12 +116,8 @@ pub(crate) fn read_embedded(text: &str) -> (Option<KubeconfigAccess>, Vec<Findin
     let document = match Document::parse("kubeconfig", text) {
         Ok(document) => document,
         Err(problems) => {
-            let line = problems.iter().next().map_or(1, |problem| problem.line);
-            // The parser's own words may repeat what stands there.
-            let message = format!("the kubeconfig is not YAML: its line {line} cannot be read");
-            let finding = Finding::error(message, "in here");
-            let help = "paste it whole below `|`, with the same indentation in front of each line";
-            return (None, vec![finding.with_help(help)]);
+            let finding = unreadable(problems.iter().next());
+            return (None, vec![finding]);
         }
     };
     let (access, found) = read(&document);
@@ -122,10 +132,33 @@ pub(crate) fn read_embedded(text: &str) -> (Option<KubeconfigAccess>, Vec<Findin
     (access, findings.collect())
 }
 
+/// Finding about a text that cannot be read. Of the parser's words, those are repeated that have none of the text in them.
+fn unreadable(problem: Option<&Problem>) -> Finding {
+    let line = problem.map_or(1, |problem| problem.line);
+    let is_known = |problem: &&Problem| REFUSED.iter().any(|begin| problem.message.starts_with(begin));
+    let (message, help) = match problem.filter(is_known) {
+        Some(problem) => (
+            format!("the kubeconfig, line {line}: {}", problem.message),
+            "write each value where it belongs: `kubectl config view --raw --minify --flatten` does",
+        ),
+        None if problem.is_some_and(|problem| problem.message.ends_with(TWICE)) => (
+            format!("the kubeconfig, line {line}: a key {TWICE}"),
+            "keep one of them",
+        ),
+        None => (
+            format!("the kubeconfig is not YAML: its line {line} cannot be read"),
+            "paste it whole below `|`, with the same indentation in front of each line",
+        ),
+    };
+    Finding::error(message, "in here").with_help(help)
+}
+
 /// Reader of one kubeconfig.
 struct Reader<'d> {
     document: &'d Document,
     found: Vec<Problem>,
+    /// `true` for a file of nodes, of which bootstrap tokens alone are taken.
+    is_of_node: bool,
 }
 
 impl Reader<'_> {
@@ -210,7 +243,7 @@ impl Reader<'_> {
             );
         }
         if let Some(path) = &cluster.certificate_authority {
-            self.refuse_file(&place.key("certificate-authority"), path);
+            self.refuse_file(&place.key("certificate-authority"), path, FLATTEN);
         }
         for (key, value) in [
             ("tls-server-name", &cluster.tls_server_name),
@@ -232,9 +265,13 @@ impl Reader<'_> {
         })
     }
 
-    fn refuse_file(&mut self, place: &Path, path: &str) {
+    /// Help on credentials that are not taken: in a file of a user, others may be.
+    fn help_on_credentials(&self, of_user: &'static str) -> &'static str {
+        if self.is_of_node { BOOTSTRAP_TOKEN } else { of_user }
+    }
+
+    fn refuse_file(&mut self, place: &Path, path: &str, help: &str) {
         let message = format!("`{path}` is another file, and none is read besides the kubeconfig");
-        let help = "write its content into the kubeconfig: `kubectl config view --raw --minify --flatten`";
         self.say(place, Finding::error(message, "a path").with_help(help));
     }
 
@@ -254,7 +291,8 @@ impl Reader<'_> {
             ("client-key", &user.client_key),
         ] {
             if let Some(path) = path {
-                self.refuse_file(&place.key(key), path);
+                let help = self.help_on_credentials(FLATTEN);
+                self.refuse_file(&place.key(key), path, help);
                 return None;
             }
         }
@@ -265,6 +303,7 @@ impl Reader<'_> {
             let key = if user.exec.is_some() { "exec" } else { "auth-provider" };
             let message = format!("`{key}` gets credentials from a program, and none is run");
             let help = "use a kubeconfig with a token or a client certificate: `kubectl create token`, or admin.conf";
+            let help = self.help_on_credentials(help);
             self.say(&place.key(key), Finding::error(message, "refused").with_help(help));
             return None;
         }
@@ -309,6 +348,7 @@ impl Reader<'_> {
             ),
         ] {
             if given {
+                let help = self.help_on_credentials(help);
                 self.say(&place.key(key), Finding::error(message, "refused").with_help(help));
                 return false;
             }
@@ -415,6 +455,37 @@ mod tests {
         let said = said(&torn);
         assert!(said.contains("is not YAML") && !said.contains(secret), "{said}");
         assert!(self::said("apiVersion: v1\nkind: Config\n").contains("names no cluster"));
+    }
+
+    #[test]
+    fn helps_are_for_whoever_the_file_is_for() {
+        let exec = kubeconfig("extensions: []", "{exec: {command: aws}}");
+        let help = |choice: &ContextChoice<'_>| {
+            let document = Document::parse("kubeconfig", &exec).unwrap();
+            let found = read_by(&document, choice).1;
+            found[0].help.clone().unwrap_or_default()
+        };
+        assert!(help(&ContextChoice::Current).contains("`kubectl create token`"));
+        assert!(help(&ContextChoice::CurrentAlone).contains("`kubeadm token create`"));
+    }
+
+    #[test]
+    fn yaml_that_is_not_taken_is_told_by_its_kind() {
+        let token = "token: abcdef.0123456789abcdef";
+        for (text, words) in [
+            (
+                kubeconfig("extensions: &a []", token),
+                "line 8: anchors (`&name`) are not taken",
+            ),
+            (
+                kubeconfig("server: https://hunter22", token),
+                "line 8: a key is there twice",
+            ),
+            (kubeconfig("extensions: [", token), "is not YAML"),
+        ] {
+            let said = said(&text);
+            assert!(said.contains(words) && !said.contains("hunter22"), "{said}");
+        }
     }
 
     proptest! {

@@ -5,6 +5,8 @@
 use basalt_document::Finding;
 use basalt_document::spelling::closest;
 
+use crate::token::BootstrapToken;
+
 /// Kinds of objects, with what leads from one to a NodeConfig. Of several in a file, the first of this list counts.
 const KINDS: &[(&str, &str)] = &[
     (
@@ -36,7 +38,8 @@ const KINDS: &[(&str, &str)] = &[
     ),
     (
         "Config",
-        "`basalt config from-join --kubeconfig FILE` makes a NodeConfig with the rights of an administrator's kubeconfig",
+        "`basalt config from-join --kubeconfig FILE` makes a NodeConfig with the rights of an administrator's kubeconfig; a discovery \
+         file is the text of `cluster.kubeconfig`, or `kubeadm join --discovery-file FILE --tls-bootstrap-token TOKEN` for `from-join`",
     ),
     (
         "Secret",
@@ -45,6 +48,10 @@ const KINDS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Help on a kubeconfig that is for new nodes.
+const BOOTSTRAP_KUBECONFIG: &str = "write its text as `cluster.kubeconfig` of a NodeConfig, below `|`; or let `basalt config from-join \
+                                    kubeadm join --discovery-file FILE` make one of it";
+
 /// Finding about a text that is no NodeConfig but a file of another kind, if it is one of those that are known.
 pub(super) fn finding(text: &str) -> Option<Finding> {
     let (kinds, versions) = (values(text, "kind"), values(text, "apiVersion"));
@@ -52,6 +59,10 @@ pub(super) fn finding(text: &str) -> Option<Finding> {
         return None;
     }
     if let Some((kind, help)) = KINDS.iter().find(|(kind, _)| kinds.contains(kind)) {
+        let help = match *kind == "Config" && has_bootstrap_token(text) {
+            true => BOOTSTRAP_KUBECONFIG,
+            false => *help,
+        };
         return Some(other(&format!("a `{kind}`"), help));
     }
     if is_cloud_config(text) {
@@ -88,6 +99,19 @@ fn values<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
         Some(value.trim_matches(['"', '\'']))
     };
     text.lines().filter_map(of_line).collect()
+}
+
+/// Returns `true` for a kubeconfig whose user has a bootstrap token.
+fn has_bootstrap_token(text: &str) -> bool {
+    let mut after = text.split("token:").skip(1);
+    after.any(|rest| {
+        let word = rest
+            .trim_start()
+            .split([' ', '\t', '\r', '\n', '}', ','])
+            .next()
+            .unwrap_or_default();
+        word.trim_matches(['"', '\'']).parse::<BootstrapToken>().is_ok()
+    })
 }
 
 fn is_cloud_config(text: &str) -> bool {
@@ -151,6 +175,14 @@ mod tests {
                 "netplan",
             ),
             ("apiVersion: v1\nkind: Config\nclusters: []\n", "from-join --kubeconfig"),
+            (
+                "kind: Config\nusers:\n- name: a\n  user: { token: \"abcdef.0123456789abcdef\" }\n",
+                "`cluster.kubeconfig` of a NodeConfig, below `|`",
+            ),
+            (
+                "kind: Config\nusers:\n- name: a\n  user:\n    token: eyJhbGciOiJSUzI1NiJ9\n",
+                "from-join --kubeconfig",
+            ),
             ("#!/bin/sh\n", "user data of a machine"),
             ("{\"ignition\": {\"version\": \"3.4.0\"}}", "user data of a machine"),
             ("MIME-Version: 1.0\n", "user data of a machine"),

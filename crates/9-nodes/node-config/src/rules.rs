@@ -169,12 +169,12 @@ fn sysctls(
             raw::SysctlValue::Number(number) => number.to_string(),
             raw::SysctlValue::Text(text) => text.trim().to_owned(),
         };
-        let Some(parsed) = finder.parse::<SysctlName>(&place, &name) else {
+        let Some(parsed) = finder.parse_key::<SysctlName>(&place, &name) else {
             continue;
         };
         if let Some(other) = known.insert(parsed.path(), name.clone()) {
             let finding = Finding::error(format!("`{name}` is `{other}` written otherwise"), "given again here");
-            finder.say(&place, finding.with_help("keep one of them"));
+            finder.say_of_key(&place, finding.with_help("keep one of them"));
         }
         if value.is_empty() || value.chars().any(char::is_control) {
             let finding = Finding::error(format!("the value of `{name}` must be one line"), "not a value");
@@ -189,15 +189,15 @@ fn sysctls(
                 format!("`{name}` must not be `{value}` on a node: {harm}"),
                 "breaks the node",
             );
-            finder.say(&place, finding.with_help("remove this line"));
+            finder.say(&place, finding.with_help("remove this setting"));
         } else if let Some(reason) = parsed.absence() {
             let finding = Finding::warning(format!("`{name}` has no effect: {reason}"), "not in the image's kernel");
-            finder.say(&place, finding.with_help("remove this line"));
+            finder.say_of_key(&place, finding.with_help("remove this setting"));
         } else if let Some(risk) = parsed.risk(&value) {
             let finding = Finding::warning(format!("`{name}` is `{value}`: {risk}"), "may break pods");
             finder.say(
                 &place,
-                finding.with_help("remove this line unless this cluster's add-ons ask for it"),
+                finding.with_help("remove this setting unless this cluster's add-ons ask for it"),
             );
         } else if let Some(finding) = image.lowered(&parsed, &value) {
             finder.say(&place, finding);

@@ -12,6 +12,12 @@ mod range;
 const HUGE_PAGE: u64 = 2 << 20;
 /// Memory in bytes that no machine lacks: 4 TiB.
 const MOST_RESERVED: u64 = 4 << 40;
+/// Memory in bytes that few machines have: 256 GiB.
+const RARE_RESERVED: u64 = 256 << 30;
+/// Pages for the buffers of all connections that a node does not do without: 16 MiB.
+const LEAST_BUFFERS: u64 = 4096;
+/// Ports between the first and the last one for connections that leave a node.
+const LEAST_PORTS: u32 = 1000;
 
 /// The name of a kernel setting, in dots: `net.core.somaxconn`.
 ///
@@ -53,6 +59,10 @@ impl SysctlName {
         let name = self.dotted();
         let always = |reason| Some(reason);
         let unless = |good: &[&str], reason| (!good.contains(&value)).then_some(reason);
+        let small = |least: u64, reason| {
+            let is_small = value.parse::<u64>().is_ok_and(|number| number < least);
+            is_small.then_some(reason)
+        };
         match name.as_str() {
             "net.ipv4.ip_forward"
             | "net.ipv4.conf.all.forwarding"
@@ -86,19 +96,36 @@ impl SysctlName {
                 .then_some("it would run a program as root for every crash"),
             "kernel.modprobe" | "kernel.hotplug" => always("it names a program that the kernel runs as root"),
             "kernel.hostname" | "kernel.domainname" => always("the host name is set by `hostname`"),
-            "user.max_user_namespaces"
-            | "user.max_pid_namespaces"
+            // Most containers have no user namespace of their own.
+            "user.max_user_namespaces" => small(1, "containers are made of namespaces"),
+            "user.max_pid_namespaces"
             | "user.max_net_namespaces"
-            | "user.max_mnt_namespaces" => unless_zero(value, "containers are made of namespaces"),
+            | "user.max_mnt_namespaces"
+            | "user.max_uts_namespaces"
+            | "user.max_ipc_namespaces"
+            | "user.max_cgroup_namespaces" => small(256, "each pod and many services have namespaces of their own"),
             "kernel.pid_max" | "kernel.threads-max" | "fs.file-max" | "fs.nr_open" => {
-                let small = value.parse::<u64>().is_ok_and(|number| number < 32768);
-                small.then_some("this is too little for a node's own programs and its pods")
+                small(32768, "this is too little for a node's own programs and its pods")
             }
             "fs.inotify.max_user_instances" | "fs.inotify.max_user_watches" => {
-                let small = value.parse::<u64>().is_ok_and(|number| number < 128);
-                small.then_some("the kubelet and containerd watch files themselves")
+                small(128, "the kubelet and containerd watch files themselves")
             }
-            // Where the machine is known, less is too much: see `reserved_memory`.
+            "vm.max_map_count" => small(4096, "programs cannot map their files and memory with so few areas"),
+            // 0 stands for no limit.
+            "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max" if value != "0" => small(
+                4096,
+                "the kernel drops connections of pods and to services beyond this number",
+            ),
+            "net.ipv4.neigh.default.gc_thresh3" | "net.ipv6.neigh.default.gc_thresh3" => {
+                small(128, "the node reaches no more neighbors than this: pods are neighbors")
+            }
+            "net.ipv4.tcp_mem" | "net.ipv4.udp_mem" => {
+                let pages = value.split_whitespace().map(str::parse::<u64>);
+                let is_small = pages.flatten().any(|pages| pages < LEAST_BUFFERS);
+                is_small.then_some("connections get no memory beyond so few pages of 4 KiB")
+            }
+            "net.ipv4.ip_local_port_range" => port_range(value),
+            // Where the machine is known, less is too much: see `reserved_memory`, and `risk`.
             _ if self.reserved_memory(value).is_some_and(|bytes| bytes > MOST_RESERVED) => {
                 always("this is more memory than machines have, and the kernel would take all of it")
             }
@@ -137,6 +164,9 @@ impl SysctlName {
         let interface = name.starts_with("net.ipv4.conf.") || name.starts_with("net.ipv6.conf.");
         let on_all = name.contains(".conf.all.") || name.contains(".conf.default.");
         match part {
+            _ if self.reserved_memory(value).is_some_and(|bytes| bytes > RARE_RESERVED) => {
+                Some("this is more than 256 GiB of memory, and a machine with too little for it leaves the setting out")
+            }
             "rp_filter" if interface && on_all && value == "1" => {
                 Some("strict filtering drops packets of pods with Calico, Cilium and other network add-ons")
             }
@@ -156,8 +186,17 @@ impl SysctlName {
     }
 }
 
-fn unless_zero(value: &str, reason: &'static str) -> Option<&'static str> {
-    (value == "0").then_some(reason)
+/// Reason against a range of local ports. The kernel refuses one that does not ascend.
+fn port_range(value: &str) -> Option<&'static str> {
+    let ends: Option<Vec<u32>> = value.split_whitespace().map(|end| end.parse().ok()).collect();
+    match ends.as_deref() {
+        Some([first, last]) if first > last => {
+            Some("the kernel refuses a range whose first port comes after its last one")
+        }
+        Some([first, last]) if last - first < LEAST_PORTS => Some("connections that leave the node need a port each"),
+        Some([_, _]) | None => None,
+        Some(_) => Some("the kernel takes two numbers here, the first and the last port"),
+    }
 }
 
 impl fmt::Display for SysctlName {
@@ -231,6 +270,23 @@ mod tests {
         assert!(!harm("net.ipv6.conf.all.forwarding", "1"));
         assert!(!harm("net.ipv6.conf.eth1.forwarding", "0"));
         assert!(!harm("net.core.somaxconn", "4096"));
+        for (name, bad, good) in [
+            ("user.max_user_namespaces", "0", "1"),
+            ("user.max_mnt_namespaces", "1", "15000"),
+            ("user.max_net_namespaces", "100", "15000"),
+            ("vm.max_map_count", "1", "65530"),
+            ("net.netfilter.nf_conntrack_max", "1", "131072"),
+            ("net.nf_conntrack_max", "1", "0"),
+            ("net.ipv4.neigh.default.gc_thresh3", "1", "1024"),
+            ("net.ipv4.tcp_mem", "1 1 1", "383490 511322 766980"),
+            ("net.ipv4.udp_mem", "98304 1 131072", "98304 131072 196608"),
+            ("net.ipv4.ip_local_port_range", "40000 30000", "32768 60999"),
+            ("net.ipv4.ip_local_port_range", "40000 40001", "10240 65535"),
+            ("net.ipv4.ip_local_port_range", "40000", "40000 60000"),
+        ] {
+            assert!(harm(name, bad), "{name} {bad}");
+            assert!(!harm(name, good), "{name} {good}");
+        }
     }
 
     /// The image sets all of them: neither it nor who writes the same may be refused.
@@ -277,6 +333,8 @@ mod tests {
         assert!(risk("net.ipv4.ip_local_port_range", "1024 65535"));
         assert!(!risk("net.ipv4.ip_local_port_range", "32768 60999"));
         assert!(!risk("net.core.somaxconn", "1"));
+        assert!(risk("vm.nr_hugepages", "1000000"));
+        assert!(!risk("vm.nr_hugepages", "65536"));
     }
 
     #[test]

@@ -262,6 +262,25 @@ fn a_kubeconfig_takes_the_place_of_address_authority_and_token() {
 }
 
 #[test]
+fn a_key_of_another_type_is_not_missing_as_well() {
+    let head = "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n";
+    for (cluster, words) in [
+        (
+            "  kubeconfig:\n    apiVersion: v1\n    clusters: []\n",
+            "begins with `|` after the key",
+        ),
+        (
+            "  endpoint: 6443\n  bootstrapToken: abcdef.0123456789abcdef\n  caCertHashes: \
+             ['sha256:75bce4f40d74e730c3d05a111b76d3b1c1fdd60379e09bf5dfb8a588ce6dd821']\n",
+            "put it in quotes",
+        ),
+    ] {
+        let said = said(&format!("{head}{cluster}"));
+        assert!(said.contains(words) && said.matches(": error: ").count() == 1, "{said}");
+    }
+}
+
+#[test]
 fn kubeconfigs_that_a_node_cannot_use_are_refused_by_name() {
     let ca = authority_data();
     let token = "{ token: abcdef.0123456789abcdef }";

@@ -429,7 +429,7 @@ fn feature_gates() {
         (&with("AllAlpha: true", ""), "add `GenericWorkload: true`"),
         (
             &with("AllBeta: false", ""),
-            "grace period of a shutdown needs the feature gate `GracefulNodeShutdown`",
+            "grace period of a shutdown needs the feature gate `GracefulNodeShutdown`\n    leave this gate on, or add",
         ),
         (
             &with("RotateKubeletServerCertificate: false", "serverTLSBootstrap: true"),
@@ -492,7 +492,7 @@ fn each_kubelet_has_gates_and_fields_of_its_own() {
         (
             V1_36,
             "featureGates: { DefaultPodSysctls: true }",
-            "the kubelet of Kubernetes 1.36 has no feature gate `DefaultPodSysctls`\n    remove this line: only the kubelet of \
+            "the kubelet of Kubernetes 1.36 has no feature gate `DefaultPodSysctls`\n    remove this gate: only the kubelet of \
              1.37 has this gate",
         ),
         (

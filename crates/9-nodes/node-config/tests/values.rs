@@ -107,10 +107,18 @@ fn soft_thresholds_and_times() {
 #[test]
 fn swap() {
     accepted(&[
-        "kubelet: { memorySwap: { swapBehavior: LimitedSwap } }",
-        "kubelet: { memorySwap: { swapBehavior: LimitedSwap }, failSwapOn: false }",
         "kubelet: { memorySwap: { swapBehavior: NoSwap }, failSwapOn: true }",
         "kubelet: { failSwapOn: false }",
+    ]);
+    warned(&[
+        (
+            "kubelet: { memorySwap: { swapBehavior: LimitedSwap } }",
+            "the image has no swap",
+        ),
+        (
+            "kubelet: { memorySwap: { swapBehavior: LimitedSwap }, failSwapOn: false }",
+            "the image has no swap",
+        ),
     ]);
     refused(&[
         (
@@ -168,6 +176,7 @@ fn kernel_settings_with_a_risk() {
             "sysctls: { net.ipv4.ip_local_port_range: 1024 65535 }",
             "ports of services",
         ),
+        ("sysctls: { vm.nr_hugepages: 1000000 }", "more than 256 GiB of memory"),
         (
             "sysctls: { kernel.unprivileged_userns_clone: 1 }",
             "only kernels of Debian and Ubuntu have it",
@@ -180,6 +189,13 @@ fn kernel_settings_with_a_risk() {
             "watch files themselves",
         ),
         ("sysctls: { vm.nr_hugepages: 100000000 }", "take all of it"),
+        ("sysctls: { user.max_mnt_namespaces: 1 }", "namespaces of their own"),
+        ("sysctls: { net.netfilter.nf_conntrack_max: 1 }", "drops connections"),
+        ("sysctls: { net.ipv4.tcp_mem: 1 1 1 }", "no memory beyond"),
+        (
+            "sysctls: { net.ipv4.ip_local_port_range: 40000 30000 }",
+            "the kernel refuses a range",
+        ),
         ("sysctls: { net.ipv6.conf.all.forwarding: 0 }", "without forwarding"),
         (
             "sysctls: { vm.nr_hugepages: '0x7fffffff' }",

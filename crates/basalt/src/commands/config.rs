@@ -15,7 +15,7 @@ use basalt_join::endpoint_origin::EndpointOrigin;
 use basalt_join::origins::Origins;
 use basalt_join::request::{Discovery, DiscoveryFile, JoinRequest, Registration};
 use basalt_join::skew::KubernetesVersion;
-use basalt_join::{configuration, pin};
+use basalt_join::{configuration, pin, redaction};
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::name::HostName;
 use basalt_node_config::token::BootstrapToken;
@@ -29,7 +29,7 @@ use crate::checkout::read_text;
 use crate::output;
 use crate::text_file::read_text_or_input;
 
-/// Options of `config from-join`, of which `kubeadm join` has none.
+/// Options of `config from-join`, of which `kubeadm join` has none: all but `--config`.
 const OPTIONS: &[&str] = &[
     "--bootstrap-data",
     "--cache",
@@ -50,9 +50,15 @@ const TOKEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a verb of `basalt config`.
 pub fn run(verb: &ConfigVerb, json: bool) -> Result<ExitCode> {
-    match verb {
+    let done = match verb {
         ConfigVerb::FromJoin(options) => from_join(options, json),
-    }
+    };
+    // Problems of a file are shown one by one, and their sum once, as `basalt check` shows them.
+    done.or_else(|report| {
+        let problems: Problems = report.downcast()?;
+        crate::show_problems(&problems);
+        Ok(ExitCode::FAILURE)
+    })
 }
 
 /// A join to be converted.
@@ -65,6 +71,8 @@ struct Wanted {
     origins: Origins,
     /// Access by which the token has yet to be made.
     administrator: Option<Administrator>,
+    /// Warnings of the file that was read, which were shown, without their sum.
+    warnings: Option<Problems>,
 }
 
 fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
@@ -72,10 +80,19 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     let minor = kubelet_minor(&options.kubelet)?;
     let hostname = options.hostname.as_deref().map(parse::<HostName>).transpose()?;
     let patience = Duration::from_secs(options.patience);
-    let mut wanted = match (&options.command, &options.kubeconfig, &options.bootstrap_data) {
+    let mut wanted = match (
+        &options.command,
+        &options.config,
+        &options.kubeconfig,
+        &options.bootstrap_data,
+    ) {
         (Some(command), ..) => of_command(command, &options.words)?,
-        (_, Some(path), _) => of_kubeconfig(path, options, patience)?,
-        (_, _, Some(path)) => {
+        (_, Some(path), ..) => {
+            let (name, text) = read_text_or_input(path)?;
+            of_configuration(&name, &text)?
+        }
+        (_, _, Some(path), _) => of_kubeconfig(path, options, patience)?,
+        (.., Some(path)) => {
             let (name, text) = read_text_or_input(path)?;
             of_bootstrap_data(&name, &text, options)?
         }
@@ -99,7 +116,7 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     } else {
         online(&wanted, kubelet, minor, patience)?
     };
-    made.tell(&wanted.origins);
+    made.tell(&wanted);
     if !made.is_right {
         return Ok(ExitCode::FAILURE);
     }
@@ -137,13 +154,20 @@ impl Made {
         })
     }
 
-    fn tell(&self, origins: &Origins) {
+    fn tell(&self, wanted: &Wanted) {
         for note in &self.converted.notes {
             output::print_error(format_args!("note: {note}"));
         }
-        let (told, rest) = origins.tell(&self.text, &self.problems);
-        for problems in [told, rest].iter().filter(|problems| !problems.is_empty()) {
-            crate::show_problems(problems);
+        let (told, rest) = wanted.origins.tell(&self.text, &self.problems);
+        show_each(&told);
+        // One sum for what is in one file.
+        match &wanted.warnings {
+            Some(warnings) => crate::show_line(&warnings.sum_with(&told)),
+            None if !told.is_empty() => crate::show_line(&told.to_string()),
+            None => {}
+        }
+        if !rest.is_empty() {
+            crate::show_problems(&rest);
         }
     }
 }
@@ -238,8 +262,15 @@ fn offline(wanted: &Wanted) -> Result<Converted> {
     })
 }
 
-/// The value that was read, after its warnings are shown; or the problems as an error.
-fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
+/// The value that was read, and its warnings, which are shown here without their sum; or the problems as an error.
+fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<(T, Option<Problems>)> {
+    let (value, warnings) = read?;
+    show_each(&warnings);
+    Ok((value, Some(warnings).filter(|warnings| !warnings.is_empty())))
+}
+
+/// The value of a file of which nothing is shown later, after its warnings and their sum.
+fn usable_alone<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
     let (value, warnings) = read?;
     if !warnings.is_empty() {
         crate::show_problems(&warnings);
@@ -247,9 +278,28 @@ fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
     Ok(value)
 }
 
+/// Shows the problems of a file without their sum.
+fn show_each(problems: &Problems) {
+    for problem in problems.shown() {
+        crate::show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
+    }
+    if let Some(rest) = problems.rest() {
+        crate::show_line(&rest);
+    }
+}
+
 fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
     let text = match words.first() {
         None if command == "-" => read_text_or_input(Utf8Path::new(command))?.1,
+        None if is_file(command) => {
+            return Err(miette!(
+                help = format!(
+                    "`- < {command}` reads a command in it; `--config`, `--kubeconfig` and `--bootstrap-data` read other files: \
+                     `--help` says which"
+                ),
+                "`{command}` is a file, and no join command"
+            ));
+        }
         None => command.to_owned(),
         Some(word) => {
             // After a command without quotes, all is taken for a part of it.
@@ -260,7 +310,7 @@ fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
                     help =
                         "options of `config from-join` stand before a command without quotes; `--help` has all of them",
                     "unexpected argument `{}`",
-                    word.split('=').next().unwrap_or_default()
+                    redaction::redact(word.split('=').next().unwrap_or_default())
                 ));
             }
             command_line::of_words(std::iter::once(command).chain(words.iter().map(String::as_str)))
@@ -270,23 +320,40 @@ fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
     for warning in warnings {
         output::print_error(format_args!("note: {warning}"));
     }
-    let (request, origins) = match specification {
-        JoinSpecification::Flags(request) => (*request, Origins::default()),
+    match specification {
+        JoinSpecification::Flags(request) => Ok(Wanted {
+            request: *request,
+            bootstrap: None,
+            known: None,
+            origins: Origins::default(),
+            administrator: None,
+            warnings: None,
+        }),
         JoinSpecification::File { path, node_name } => {
-            let text = read_text(path.as_str().into())?;
-            let read = configuration::read_placed(&path, &text);
-            let (mut request, origins) =
-                usable(read.map(|(request, origins, warnings)| ((request, origins), warnings)))?;
-            request.registration.name = node_name.or(request.registration.name);
-            (request, origins)
+            let mut wanted = of_configuration(&path, &read_text(path.as_str().into())?)?;
+            let registration = &mut wanted.request.registration;
+            registration.name = node_name.or(registration.name.take());
+            Ok(wanted)
         }
-    };
+    }
+}
+
+/// Returns `true` for one word that names a file here.
+fn is_file(command: &str) -> bool {
+    !command.contains(char::is_whitespace) && Utf8Path::new(command).is_file()
+}
+
+fn of_configuration(name: &str, text: &str) -> Result<Wanted> {
+    let read = configuration::read_placed(name, text);
+    let ((request, origins), warnings) =
+        usable(read.map(|(request, origins, warnings)| ((request, origins), warnings)))?;
     Ok(Wanted {
         request,
         bootstrap: None,
         known: None,
         origins,
         administrator: None,
+        warnings,
     })
 }
 
@@ -301,13 +368,14 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
         let (name, value) = pair.ok_or_else(|| miette!("`--instance-data` takes NAME=VALUE"))?;
         instance = instance.with_given(name, value);
     }
-    let data = usable(cloud_config::read(name, text, &instance))?;
+    let (data, warnings) = usable(cloud_config::read(name, text, &instance))?;
     Ok(Wanted {
         request: data.request.clone(),
         origins: data.origins.clone(),
         bootstrap: Some(data),
         known: None,
         administrator: None,
+        warnings,
     })
 }
 
@@ -316,7 +384,7 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
 fn of_kubeconfig(path: &Utf8Path, options: &FromJoin, patience: Duration) -> Result<Wanted> {
     let given = options.endpoint.as_deref().map(parse::<Endpoint>).transpose()?;
     let read = access::read_context(path.as_str(), &read_text(path)?, options.context.as_deref());
-    let administrator = Administrator::new(usable(read)?)?;
+    let administrator = Administrator::new(usable_alone(read)?)?;
     let asked = administrator.asked();
     let (mut cluster, mut origin) = match administrator.cluster_info(patience)? {
         Some(cluster) => (cluster, EndpointOrigin::ClusterInfo),
@@ -350,6 +418,7 @@ fn of_kubeconfig(path: &Utf8Path, options: &FromJoin, patience: Duration) -> Res
         known: Some((cluster, token)),
         origins: Origins::default(),
         administrator: Some(administrator),
+        warnings: None,
     })
 }
 
@@ -390,11 +459,14 @@ fn discovery_file(file: &DiscoveryFile, wanted: &Wanted) -> Result<(TrustedClust
     match (file, &wanted.bootstrap) {
         (_, Some(data)) => Ok(conversion::of_bootstrap_file(file, Some(data), token)?),
         (DiscoveryFile::Path(path), None) => {
-            let access = usable(access::read(path, &read_text(path.as_str().into())?))?;
+            let access = usable_alone(access::read(path, &read_text(path.as_str().into())?))?;
             Ok(conversion::of_file(access, token)?)
         }
         (DiscoveryFile::Url(url), None) => Err(miette!(
-            help = format!("curl -o discovery.conf {url}, then `--discovery-file discovery.conf`"),
+            help = format!(
+                "curl -o discovery.conf {}, then `--discovery-file discovery.conf`",
+                redaction::redact(url)
+            ),
             "a discovery file is not fetched from a URL"
         )),
     }

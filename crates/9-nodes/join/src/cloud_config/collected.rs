@@ -6,6 +6,7 @@ use basalt_document::Path;
 use basalt_node_config::name::HostName;
 use basalt_node_config::raw as node_config;
 
+use super::sysctls::PlacedSysctl;
 use super::{KubernetesFile, commands, files, raw};
 use crate::request::JoinRequest;
 
@@ -47,22 +48,6 @@ pub(super) struct Collected {
     pub(super) files: Vec<KubernetesFile>,
     /// Names of the machine in /etc/hosts, with the places of the commands.
     pub(super) own_hosts: Vec<(Path, Vec<String>)>,
-}
-
-/// A kernel setting, and the place of the file or command that it is from.
-pub(super) struct PlacedSysctl {
-    pub(super) name: String,
-    pub(super) value: String,
-    pub(super) place: Path,
-}
-
-/// Kernel settings of one place.
-pub(super) fn placed(settings: Vec<(String, String)>, place: &Path) -> impl Iterator<Item = PlacedSysctl> {
-    settings.into_iter().map(|(name, value)| PlacedSysctl {
-        name,
-        value,
-        place: place.clone(),
-    })
 }
 
 #[cfg(test)]

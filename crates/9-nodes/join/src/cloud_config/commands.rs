@@ -43,6 +43,12 @@ const SERVICES: &[&str] = &[
     "chrony",
 ];
 
+/// Commands that are recognised, for the help on another one.
+const KNOWN: &str = "`hostname`, `hostnamectl set-hostname`, `echo` into /etc/hostname and /etc/hosts, `sysctl -w`, `sysctl -p FILE`, \
+                     `sysctl --system`, `modprobe`, `swapoff -a`, `mkdir -p` below /etc/kubernetes and /etc/containerd/certs.d, \
+                     `systemctl daemon-reload`, `systemctl enable|start|restart` of services of the image, \
+                     `update-ca-certificates`, `update-ca-trust`, `sleep`";
+
 /// Meaning of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -52,6 +58,8 @@ pub(super) enum Meaning {
     Hostname(String),
     /// Kernel settings.
     Sysctls(Vec<(String, String)>),
+    /// Path of a file whose kernel settings are read once more.
+    SysctlFile(String),
     /// Names at the machine's own address in /etc/hosts, besides those of the loopback. The node's resolver answers for its
     /// own name.
     OwnHosts(Vec<String>),
@@ -87,6 +95,8 @@ pub(super) fn recognise(command: &str) -> Result<Meaning, Finding> {
             .filter(|settings| !settings.is_empty())
             .map(Meaning::Sysctls)
             .ok_or_else(|| unknown(command)),
+        ["sysctl", "-p" | "--load"] => Ok(Meaning::SysctlFile("/etc/sysctl.conf".to_owned())),
+        ["sysctl", "-p" | "--load", path] => Ok(Meaning::SysctlFile(path.to_owned())),
         ["modprobe", "-a" | "--all", ref modules @ ..] if !modules.is_empty() => {
             modules_are_there(modules.iter().copied()).map(|()| Meaning::Done)
         }
@@ -220,8 +230,7 @@ fn unknown(command: &str) -> Finding {
         Some(program) => format!("this command of `{program}` is not known, and a node runs none"),
         None => "this command is not known, and a node runs none".to_owned(),
     };
-    let help = "say it in the NodeConfig, put it into a DaemonSet, or remove it; known are `hostname`, `sysctl -w`, `modprobe`, \
-                `swapoff -a`, `systemctl enable|start|restart` of containerd and kubelet, `echo` into /etc/hostname and /etc/hosts";
+    let help = format!("say it in the NodeConfig, put it into a DaemonSet, or remove it; known are {KNOWN}");
     Finding::error(message, "not run").with_help(help)
 }
 
@@ -272,6 +281,11 @@ mod tests {
                 Meaning::Done,
             ),
             ("sysctl -w net.core.somaxconn=4096", Meaning::Sysctls(sysctl)),
+            (
+                "sysctl -p /etc/sysctl.d/99-a.conf",
+                Meaning::SysctlFile("/etc/sysctl.d/99-a.conf".to_owned()),
+            ),
+            ("sysctl -p", Meaning::SysctlFile("/etc/sysctl.conf".to_owned())),
             ("sysctl --system", Meaning::Done),
             ("modprobe br_netfilter", Meaning::Done),
             ("modprobe -a overlay br_netfilter", Meaning::Done),
@@ -280,6 +294,36 @@ mod tests {
             ("systemctl enable --now containerd.service kubelet", Meaning::Done),
         ] {
             assert_eq!(recognise(command), Ok(expected), "{command}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_what_is_known() {
+        let help = recognise("timedatectl set-ntp true")
+            .unwrap_err()
+            .help
+            .unwrap_or_default();
+        for command in [
+            "hostname worker-1",
+            "hostnamectl set-hostname worker-1",
+            "sysctl -w a.b=1",
+            "sysctl -p /etc/sysctl.d/a.conf",
+            "sysctl --system",
+            "modprobe overlay",
+            "swapoff -a",
+            "mkdir -p /etc/kubernetes",
+            "systemctl daemon-reload",
+            "systemctl enable kubelet",
+            "update-ca-certificates",
+            "update-ca-trust",
+            "sleep 5",
+        ] {
+            assert!(recognise(command).is_ok(), "{command}");
+            let program = command.split(' ').next().unwrap_or_default();
+            assert!(help.contains(&format!("`{program}")), "{command}: {help}");
+        }
+        for options in ["sysctl -p", "sysctl --system", "mkdir -p", "systemctl daemon-reload"] {
+            assert!(help.contains(options), "{options}: {help}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Files in bootstrap data, recognised by their paths.
 
 use std::io::Read as _;
+use std::ops::Range;
 
 use basalt_document::Finding;
 use basalt_node_config::certificate::Authorities;
@@ -25,6 +26,26 @@ pub(super) enum SysctlOrder {
     Last,
 }
 
+/// File with kernel settings.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SysctlFile {
+    /// Place among such files: they count in the order of their names.
+    pub(super) order: SysctlOrder,
+    /// Settings in the order of the file.
+    pub(super) settings: Vec<SysctlLine>,
+}
+
+/// Line of a file with kernel settings.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct SysctlLine {
+    /// Name as it is written.
+    pub(super) name: String,
+    /// Value.
+    pub(super) value: String,
+    /// Bytes of the line in the content.
+    pub(super) span: Range<usize>,
+}
+
 /// Meaning of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Meaning {
@@ -34,10 +55,10 @@ pub(super) enum Meaning {
     Hostname(String),
     /// Kernel settings.
     Sysctls {
-        /// Place among such files: they count in the order of their names.
-        order: SysctlOrder,
-        /// Names and values.
-        settings: Vec<(String, String)>,
+        /// The settings.
+        file: SysctlFile,
+        /// Content that they are from.
+        content: String,
     },
     /// Mirrors of a registry.
     Registry(Box<Registry>),
@@ -91,11 +112,7 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
     let content = content(file)?;
     let path = path.as_str();
     let append = file.append == Some(true);
-    let below = |folder: &str, suffix: &str| {
-        path.strip_prefix(folder)
-            .and_then(|name| name.strip_suffix(suffix))
-            .filter(|name| !name.is_empty() && !name.contains('/'))
-    };
+    let below = |folder: &str, suffix: &str| below(path, folder, suffix);
     match path {
         CONFIGURATION => return Ok(Meaning::Configuration(content)),
         node_file::PATH if !append => return Ok(Meaning::NodeFile(content)),
@@ -108,10 +125,10 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
         "/etc/hostname" if !append => return Ok(Meaning::Hostname(content.trim().to_owned())),
         _ => {}
     }
-    let named = below("/etc/sysctl.d/", ".conf").map(|name| SysctlOrder::Named(format!("{name}.conf")));
-    if let Some(order) = named.or_else(|| (path == "/etc/sysctl.conf").then_some(SysctlOrder::Last)) {
+    if let Some(order) = sysctl_order(path) {
         let settings = sysctls(&content)?;
-        return Ok(Meaning::Sysctls { order, settings });
+        let file = SysctlFile { order, settings };
+        return Ok(Meaning::Sysctls { file, content });
     }
     if below("/etc/modules-load.d/", ".conf").is_some() {
         let modules = content.lines().map(str::trim);
@@ -133,6 +150,19 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
         return Ok(Meaning::Authorities(content));
     }
     kubernetes(file, path, content)
+}
+
+/// Name of a file in a folder, without what it ends in.
+fn below<'p>(path: &'p str, folder: &str, suffix: &str) -> Option<&'p str> {
+    path.strip_prefix(folder)
+        .and_then(|name| name.strip_suffix(suffix))
+        .filter(|name| !name.is_empty() && !name.contains('/'))
+}
+
+/// Place of a path among the files with kernel settings; `None` for another file.
+pub(super) fn sysctl_order(path: &str) -> Option<SysctlOrder> {
+    let named = below(path, "/etc/sysctl.d/", ".conf").map(|name| SysctlOrder::Named(format!("{name}.conf")));
+    named.or_else(|| (path == "/etc/sysctl.conf").then_some(SysctlOrder::Last))
 }
 
 /// Registry of `/etc/containerd/certs.d/REGISTRY/hosts.toml`.
@@ -226,19 +256,27 @@ fn content(file: &raw::WriteFile) -> Result<String, Finding> {
 }
 
 /// Lines of sysctl.d: `name = value`. A `-` before the name says that failures do not count.
-fn sysctls(content: &str) -> Result<Vec<(String, String)>, Finding> {
-    let lines = content.lines().map(str::trim);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with(['#', ';']))
-        .map(|line| {
-            let pair = line.trim_start_matches('-').split_once('=');
-            let (name, value) = pair.ok_or_else(|| {
-                Finding::error(format!("`{line}` is not a kernel setting"), "not a setting")
-                    .with_help("write `net.core.somaxconn = 4096`")
-            })?;
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        })
-        .collect()
+fn sysctls(content: &str) -> Result<Vec<SysctlLine>, Finding> {
+    let mut settings = Vec::new();
+    let mut start = 0;
+    for whole in content.split_inclusive('\n') {
+        let (line, begin) = (whole.trim(), start + (whole.len() - whole.trim_start().len()));
+        start += whole.len();
+        if line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        let pair = line.trim_start_matches('-').split_once('=');
+        let (name, value) = pair.ok_or_else(|| {
+            Finding::error(format!("`{line}` is not a kernel setting"), "not a setting")
+                .with_help("write `net.core.somaxconn = 4096`")
+        })?;
+        settings.push(SysctlLine {
+            name: name.trim().to_owned(),
+            value: value.trim().to_owned(),
+            span: begin..begin + line.len(),
+        });
+    }
+    Ok(settings)
 }
 
 #[cfg(test)]
@@ -262,16 +300,22 @@ mod tests {
 
     #[test]
     fn known_files() {
-        let settings = vec![("net.core.somaxconn".to_owned(), "4096".to_owned())];
-        let order = SysctlOrder::Named("99-x.conf".to_owned());
+        let settings = SysctlFile {
+            order: SysctlOrder::Named("99-x.conf".to_owned()),
+            settings: vec![SysctlLine {
+                name: "net.core.somaxconn".to_owned(),
+                value: "4096".to_owned(),
+                span: 4..30,
+            }],
+        };
         for (path, content, expected) in [
             ("/etc/hostname", "worker-1\n", Meaning::Hostname("worker-1".to_owned())),
             (
                 "/etc/sysctl.d/99-x.conf",
                 "# a\n-net.core.somaxconn = 4096\n",
                 Meaning::Sysctls {
-                    order: order.clone(),
-                    settings,
+                    file: settings,
+                    content: "# a\n-net.core.somaxconn = 4096\n".to_owned(),
                 },
             ),
             (

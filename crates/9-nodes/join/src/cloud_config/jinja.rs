@@ -3,7 +3,7 @@
 //! Nothing else of Jinja is known but the part of a value that `.split(".")[0]` takes, which templates of Cluster API for GCE
 //! have: no filters, no statements. Values take the place of variables; the lines of a text stay what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use basalt_document::Finding;
@@ -21,6 +21,17 @@ const STANDARD: [&str; 6] = [
     "region",
 ];
 
+/// Names of the variables that the name of a machine gives.
+const OF_HOSTNAME: [&str; 5] = [
+    "ds.meta_data.hostname",
+    "ds.meta_data.local_hostname",
+    "ds.meta_data.local-hostname",
+    "local_hostname",
+    "v1.local_hostname",
+];
+/// Label of a variable that has no value.
+const NO_VALUE: &str = "no value";
+
 /// Instance data of a machine: values by their dotted names, such as `ds.meta_data.local_hostname`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceData(BTreeMap<String, String>);
@@ -33,14 +44,7 @@ impl InstanceData {
 
     /// Instance data of a machine of which the name alone is known, under the names that providers use.
     pub fn of_hostname(name: &str) -> Self {
-        let names = [
-            "ds.meta_data.hostname",
-            "ds.meta_data.local_hostname",
-            "ds.meta_data.local-hostname",
-            "local_hostname",
-            "v1.local_hostname",
-        ];
-        Self::new(names.map(|key| (key.to_owned(), name.to_owned())))
+        Self::new(OF_HOSTNAME.map(|key| (key.to_owned(), name.to_owned())))
     }
 
     /// The same, with another value.
@@ -88,8 +92,7 @@ pub(super) fn misplaced_header(text: &str) -> Option<(Range<usize>, Finding)> {
         is_before.then_some((place, line.trim_end()))
     });
     let (place, _) = comments.find(|(place, line)| place.start > 0 && *line == HEADER)?;
-    let is_template = ["{{", "{%", "{#"].iter().any(|sign| text.contains(sign));
-    is_template.then(|| {
+    is_left(text).then(|| {
         // Reports mask comments, and words of them.
         let message = "`template: jinja` is a comment here: cloud-init, too, takes a text for a template by its first line \
                        alone, and replaces no variable of this one";
@@ -124,6 +127,18 @@ pub(super) fn render(text: &str, instance: &InstanceData) -> (String, Vec<(Range
     }
     rendered.push_str(rest);
     (rendered, found)
+}
+
+/// Returns `true` for a line in which something is left of a template.
+pub(super) fn is_left(line: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|sign| line.contains(sign))
+}
+
+/// Findings about variables without a value once for each of them; of the others, all.
+pub(super) fn once(mut found: Vec<(Range<usize>, Finding)>) -> Vec<(Range<usize>, Finding)> {
+    let mut seen = HashSet::new();
+    found.retain(|(_, finding)| finding.label != NO_VALUE || seen.insert(finding.message.clone()));
+    found
 }
 
 /// Length of the expression that a text begins with: to its end, or to that of its line.
@@ -161,18 +176,22 @@ fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Fi
             None => Ok(value),
             Some((separator, index)) => value.split(separator).nth(index).ok_or_else(|| {
                 let message = format!("the value of `{name}` has no part {index} between `{separator}`");
-                Finding::error(message, "no value").with_help("count parts from 0")
+                Finding::error(message, "no such part").with_help("count parts from 0")
             }),
         },
         None => {
             let known: Vec<_> = instance.0.keys().map(String::as_str).collect();
-            let message = format!("the instance data of this machine has no `{name}`");
+            let message = format!("the instance data has no `{name}`");
             let known = match known.is_empty() {
                 true => "there is no instance data at all".to_owned(),
                 false => format!("it has {}", known.join(", ")),
             };
-            let help = format!("{known}; `basalt config from-join` is given it by `--instance-data {name}=VALUE`");
-            Err(Finding::error(message, "no value").with_help(help))
+            let option = match OF_HOSTNAME.contains(&name.as_str()) {
+                true => "--hostname NAME".to_owned(),
+                false => format!("--instance-data {name}=VALUE"),
+            };
+            let help = format!("{known}; `basalt config from-join` is given it by `{option}`");
+            Err(Finding::error(message, NO_VALUE).with_help(help))
         }
     }
 }
@@ -215,6 +234,12 @@ mod tests {
         let (_, found) = render("{{ instance_id }}", &own);
         let help = found.first().and_then(|(_, finding)| finding.help.clone()).unwrap();
         assert!(help.contains("`--instance-data instance_id=VALUE`"), "{help}");
+        let (_, found) = render("{{ local_hostname }}{{ local_hostname }}", &own);
+        assert_eq!(found.len(), 2);
+        let found = once(found);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let help = found[0].1.help.as_deref().unwrap_or_default();
+        assert!(help.ends_with("by `--hostname NAME`"), "{help}");
     }
 
     #[test]

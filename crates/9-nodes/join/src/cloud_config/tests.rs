@@ -14,6 +14,9 @@ const CONTROL_PLANE_JOIN: &str = include_str!("../../tests/bootstrap-data/contro
 const CONTROL_PLANE_INIT: &str = include_str!("../../tests/bootstrap-data/control-plane-init.yaml");
 const IGNITION: &str = include_str!("../../tests/bootstrap-data/ignition.json");
 
+mod sysctls;
+mod templates;
+
 fn instance() -> InstanceData {
     InstanceData::of_hostname("worker-1")
 }
@@ -184,7 +187,8 @@ fn other_user_data_is_refused() {
             "a MIME message of several parts: text/x-shellscript in line 5",
         ),
         ("#include\nhttps://example.com\n", "addresses"),
-        ("", "something else"),
+        ("", "is empty"),
+        ("\n \n", "is empty"),
         ("## template: jinja\n", "something else"),
         ("#cloud-config\n", "empty"),
         ("#cloud-config\npackages: [nginx]\n", "packages"),
@@ -209,6 +213,8 @@ fn base64_that_was_not_decoded_is_told() {
         .map(|line| std::str::from_utf8(line).unwrap())
         .collect();
     for text in [&encoded, &format!("{}\n", lines.join("\n"))] {
+        let problems = read("user-data", text, &instance()).unwrap_err();
+        assert!(problems.source().text().len() <= 100, "the line is shown whole");
         assert!(said(text).contains("base64 that was not decoded"), "{}", said(text));
     }
     for other in ["abcd", "hunter22", &STANDARD.encode("a password")] {
@@ -229,37 +235,6 @@ fn joining_is_asked_for_once_and_wholly() {
     assert_eq!(data.hostname.unwrap().as_str(), "other");
     let again = WORKER.replace("swapoff -a", "hostname another");
     assert!(said(&again).contains("`worker-1` before"), "{}", said(&again));
-}
-
-#[test]
-fn variables_without_values_are_refused() {
-    let text = PLAIN.replace("ds.meta_data.local_hostname", "ds.meta_data.unknown");
-    let said = said(&text);
-    assert!(said.contains("ds.meta_data.unknown"), "{said}");
-    // Without the first line, it is no template, and the braces are text.
-    let plain = PLAIN.replacen("## template: jinja\n", "", 1);
-    assert!(self::said(&plain).contains("contains `{`"), "{}", self::said(&plain));
-}
-
-#[test]
-fn a_template_that_is_none_is_told_by_its_line() {
-    let swapped = "#cloud-config\n## template: jinja\n";
-    let text = PLAIN.replacen("## template: jinja\n#cloud-config\n", swapped, 1);
-    must_tell(
-        &text,
-        "## template: jinja",
-        "error",
-        "takes a text for a template by its first line alone",
-    );
-    // What is left of it is not even YAML.
-    let text = text.replacen("write_files:", "a: {{ b\nwrite_files:", 1);
-    must_tell(
-        &text,
-        "## template: jinja",
-        "error",
-        "takes a text for a template by its first line alone",
-    );
-    assert!(!said(&text).contains("not YAML"), "{}", said(&text));
 }
 
 #[test]
@@ -547,7 +522,7 @@ fn names_of_others_are_not_the_machines_own() {
     }
     for other in ["registry.internal", "worker-10", "worker-1 registry.internal"] {
         let text = with(&format!("echo '127.0.0.1 {other}' >> /etc/hosts"));
-        must_tell(&text, other, "error", "is not a name of this machine");
+        must_tell(&text, other, "error", "is not a name of the machine");
     }
 }
 
@@ -567,7 +542,7 @@ fn findings_of_the_last_check_have_the_lines_of_the_bootstrap_data() {
     let (told, rest) = data.origins.tell(&made, &problems);
     assert_eq!(rest.errors(), 0, "{}", rest.brief());
     let told = told.brief();
-    for part in ["- name: eviction-hard", "path: /etc/sysctl.d/90-somaxconn.conf"] {
+    for part in ["- name: eviction-hard", "net.ipv4.ip_forward = 0"] {
         assert!(
             told.contains(&format!("user-data:{}:", line(&text, part))),
             "{part}: {told}"

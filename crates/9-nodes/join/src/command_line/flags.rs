@@ -82,6 +82,11 @@ impl Given<'_> {
     }
 }
 
+/// Returns `true` for the name of a flag that `kubeadm join` has.
+pub(super) fn is_known(name: &str) -> bool {
+    FLAGS.iter().chain(CONTROL_PLANE).any(|(known, _)| *known == name)
+}
+
 fn dashed(name: &str) -> String {
     if name.len() == 1 {
         format!("-{name}")

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use basalt_document::redaction::{masked, redact};
 use basalt_document::spelling::did_you_mean;
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceSpan};
+
+use super::secrets;
 
 /// Defect of a join command, or something in it that has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +38,12 @@ pub enum CommandLineProblem {
         /// The character.
         operator: char,
         /// Place of it.
+        at: SourceSpan,
+    },
+    /// Blanks between a backslash and the end of its line.
+    #[error("a blank after the backslash ends the command here")]
+    BlankAfterBackslash {
+        /// Place of the blanks.
         at: SourceSpan,
     },
     /// A second line.
@@ -150,6 +159,7 @@ impl CommandLineProblem {
             | Self::OpenQuote { at }
             | Self::Expansion { at }
             | Self::Operator { at, .. }
+            | Self::BlankAfterBackslash { at }
             | Self::SecondCommand { at }
             | Self::UnknownFlag { at, .. }
             | Self::MissingValue { at, .. }
@@ -171,6 +181,26 @@ impl CommandLineProblem {
         matches!(self, Self::NoEffect { .. })
     }
 
+    /// The problem, whose words do not repeat what is secret in the command.
+    fn without(mut self, secrets: &[&str]) -> Self {
+        let hide = |text: &mut String| {
+            for secret in secrets {
+                *text = text.replace(secret, "…");
+            }
+        };
+        match &mut self {
+            Self::UnknownFlag { flag, .. } => hide(flag),
+            Self::SecondEndpoint { word, .. } => hide(word),
+            Self::Unsupported { message, .. } => hide(message),
+            Self::InvalidValue { message, help, .. } => {
+                hide(message);
+                help.iter_mut().for_each(hide);
+            }
+            _ => {}
+        }
+        self
+    }
+
     fn help_text(&self) -> Option<String> {
         let print = "make a new one on a control-plane node: `kubeadm token create --print-join-command`";
         Some(match self {
@@ -180,6 +210,9 @@ impl CommandLineProblem {
             Self::OpenQuote { .. } => "add the second quote, or remove this one".to_owned(),
             Self::Expansion { .. } => "write the value itself".to_owned(),
             Self::Operator { .. } | Self::SecondCommand { .. } => "paste `kubeadm join ...` alone".to_owned(),
+            Self::BlankAfterBackslash { .. } => {
+                "remove it: a backslash joins two lines as the last sign of its line".to_owned()
+            }
             Self::UnknownFlag { guess, .. } => did_you_mean(format_args!("--{}", (*guess)?)),
             Self::MissingValue { flag, .. } => format!("write `{flag}=VALUE`"),
             Self::InvalidValue { help, .. } => help.clone()?,
@@ -196,9 +229,11 @@ impl CommandLineProblem {
     fn code(&self) -> &'static str {
         match self {
             Self::Empty | Self::NotJoin { .. } => "join::command::none",
-            Self::OpenQuote { .. } | Self::Expansion { .. } | Self::Operator { .. } | Self::SecondCommand { .. } => {
-                "join::command::shell"
-            }
+            Self::OpenQuote { .. }
+            | Self::Expansion { .. }
+            | Self::Operator { .. }
+            | Self::BlankAfterBackslash { .. }
+            | Self::SecondCommand { .. } => "join::command::shell",
             Self::UnknownFlag { .. } | Self::MissingValue { .. } => "join::command::flag",
             Self::InvalidValue { .. } => "join::command::value",
             Self::NoPin { .. } => "join::command::pin",
@@ -245,10 +280,14 @@ pub struct CommandLineError {
 }
 
 impl CommandLineError {
-    pub(super) fn new(text: &str, mut problems: Vec<CommandLineProblem>) -> Self {
+    pub(super) fn new(text: &str, problems: Vec<CommandLineProblem>) -> Self {
+        let spans = secrets::spans(text);
+        let values: Vec<&str> = secrets::values(text, &spans).collect();
+        let mut problems: Vec<_> = problems.into_iter().map(|problem| problem.without(&values)).collect();
         problems.sort_by_key(|problem| problem.at().map(|at| at.offset()));
+        let shown = redact(&masked(text, &spans));
         Self {
-            source: NamedSource::new("join command", crate::redaction::redact(text).into()),
+            source: NamedSource::new("join command", shown.into()),
             problems,
         }
     }

@@ -78,7 +78,39 @@ fn other_ways_of_writing_it() {
     let Discovery::Token(discovery) = several.discovery else {
         panic!()
     };
-    assert_eq!(discovery.pins.iter().count(), 3);
+    // One pin, three times.
+    assert_eq!(discovery.pins.iter().count(), 1);
+}
+
+#[test]
+fn a_command_that_was_pasted_with_too_much_around_it() {
+    for text in [
+        format!("\u{feff}{}", printed("")),
+        format!("'{}'\n", printed("")),
+        format!("\"{}\"", printed("").replace("\\\n\t", "")),
+    ] {
+        assert_eq!(request(&text), request(&printed("")), "{text}");
+    }
+}
+
+#[test]
+fn signs_of_a_word_processor_are_told_alone() {
+    for (from, to, name) in [
+        ("--token", "\u{2013}token", "an en dash"),
+        ("--token ", "--token \u{201c}", "a curly quote"),
+        ("abcdef.", "abcdef\u{200b}.", "a sign without width"),
+    ] {
+        let text = printed("").replace(from, to);
+        let found = problems(&text);
+        assert!(
+            matches!(&found[..], [CommandLineProblem::InvalidValue { message, .. }] if message.contains(name)),
+            "{found:?}"
+        );
+        let shown = format!("{:?}", read(&text).unwrap_err());
+        assert!(!shown.contains("0123456789abcdef"), "{shown}");
+    }
+    // A path may have them.
+    assert!(read("kubeadm join --config \u{201c}a\u{201d}").is_ok());
 }
 
 #[test]
@@ -191,6 +223,7 @@ fn what_is_wrong_is_told_at_its_place() {
         (printed("--node-name $(hostname)"), "Expansion", "$"),
         (printed("--node-name \"a"), "OpenQuote", "\""),
         (printed("\nreboot"), "SecondCommand", "r"),
+        (printed("\\ \n\t--node-name a"), "BlankAfterBackslash", " "),
         (
             "kubeadm join a:1 --token abcdef --discovery-token-ca-cert-hash sha256:00".to_owned(),
             "InvalidValue",
@@ -242,6 +275,28 @@ fn errors_show_the_command_without_secrets() {
     ] {
         let shown = format!("{:?}", read(&text).unwrap_err());
         assert!(!shown.contains("0123456789abcdef"), "{shown}");
+    }
+    // What is a secret by its flag or its form, and no token.
+    let key = "0f".repeat(32);
+    for text in [
+        printed(&format!("--control-plane --certificate-key {key}")),
+        printed(&format!("--certificate_key {key}")),
+        printed(&format!("--control-plane {key}")),
+        printed("--tokn hunter22"),
+        printed("--tokenhunter22"),
+        printed("--tls-bootstrap-token hunter22!"),
+        printed("--token 'hunter22 hunter22"),
+        printed("--token=hunter22; reboot"),
+        printed("hunter.22!4567890123456"),
+        "kubeadm init --token hunter22".to_owned(),
+        "kubeadm join --discovery-file http://u:hunter22@files.example/d".to_owned(),
+    ] {
+        let error = read(&text).unwrap_err();
+        let mut shown = format!("{error:?}");
+        NarratableReportHandler::new()
+            .render_report(&mut shown, &error)
+            .unwrap();
+        assert!(!shown.contains("hunter") && !shown.contains(&key), "{shown}");
     }
     // A token with one wrong character is a secret all the same.
     let error = read(&printed("").replace(TOKEN, "abcdef.0123456789ABCDEF")).unwrap_err();

@@ -55,7 +55,10 @@ impl Splitter<'_> {
             match letter {
                 '\'' => self.single_quoted(at)?,
                 '"' => self.double_quoted(at)?,
-                '\\' => self.escaped(at),
+                '\\' => {
+                    self.refuse_blanks(at)?;
+                    self.escaped(at);
+                }
                 '\n' => {
                     self.close(at);
                     self.refuse_second_command()?;
@@ -126,6 +129,19 @@ impl Splitter<'_> {
         }
     }
 
+    /// Refuses blanks between a backslash and the end of its line: a shell takes the first of them for a word, and the line
+    /// break for the end of the command.
+    fn refuse_blanks(&self, at: usize) -> Result<(), CommandLineProblem> {
+        let rest = self.text.get(at + 1..).unwrap_or_default();
+        let line = rest.lines().next().unwrap_or_default();
+        match line.is_empty() || line.contains(|letter: char| !letter.is_whitespace()) {
+            true => Ok(()),
+            false => Err(CommandLineProblem::BlankAfterBackslash {
+                at: (at + 1, line.len()).into(),
+            }),
+        }
+    }
+
     fn skip_comment(&mut self) {
         while self.rest.next_if(|(_, letter)| *letter != '\n').is_some() {}
     }
@@ -156,6 +172,15 @@ impl Splitter<'_> {
 
 fn expansion(at: usize) -> CommandLineProblem {
     CommandLineProblem::Expansion { at: (at, 1).into() }
+}
+
+/// Text with spaces in place of the quotes around the whole command; `None` if there are none. Places stay what they are.
+pub(super) fn unquoted(text: &str) -> Option<String> {
+    let command = text.trim();
+    let quote = command.chars().next().filter(|sign| matches!(sign, '\'' | '"'))?;
+    let inner = command.strip_prefix(quote)?.strip_suffix(quote)?;
+    let is_whole = inner.contains(char::is_whitespace) && !inner.contains(quote);
+    is_whole.then(|| text.replace(quote, " "))
 }
 
 /// A word as a shell takes it back: with single quotes where something in it would count otherwise.
@@ -208,9 +233,28 @@ mod tests {
             ("a 'b", 2),
             ("a \"b", 2),
             ("a\nb", 2),
+            ("a \\ \n b", 3),
+            ("a \\\t \r\n b", 3),
+            ("a \\ ", 3),
         ] {
             let problem = split(text).unwrap_err();
             assert_eq!(problem.at().unwrap().offset(), at, "{text:?}: {problem:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_around_a_whole_command_are_blanked() {
+        for (text, expected) in [
+            ("'a b'", Some(" a b ")),
+            (" \"a b\"\n", Some("  a b \n")),
+            ("'a'", None),
+            ("'a b' 'c d'", None),
+            ("'a b", None),
+            ("a b", None),
+            ("'", None),
+            ("", None),
+        ] {
+            assert_eq!(unquoted(text).as_deref(), expected, "{text}");
         }
     }
 
@@ -233,6 +277,7 @@ mod tests {
         #[test]
         fn nothing_panics(text in "[a '\"\\\\\n\r#$&é]{0,20}") {
             let _ = split(&text);
+            let _ = unquoted(&text);
         }
     }
 }

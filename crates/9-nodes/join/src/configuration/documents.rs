@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use basalt_document::Finding;
+use basalt_document::{Document, Finding, Kind};
 
 /// Lines of a document, with their numbers, and the bytes at which they begin.
 type Lines<'t> = Vec<(usize, usize, &'t str)>;
@@ -14,9 +14,43 @@ pub(crate) struct Alone {
     /// Text in which every line but those of the document is blank, so that places stay what they are. Where no document names
     /// its kind in a line of its own, the text itself.
     pub(crate) text: String,
-    /// The other documents that have content: the bytes of the line that is to be marked, in that text, and the kind. None
-    /// where no line names one.
-    pub(crate) others: Vec<(Range<usize>, Option<String>)>,
+    /// The other documents that have content: the bytes of the line that is to be marked, in that text, and what it is.
+    pub(crate) others: Vec<(Range<usize>, OtherDocument)>,
+}
+
+/// A document beside the one that was looked for, as kubeadm takes it (`SplitYAMLDocuments`, and `Interpret` of apimachinery).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OtherDocument {
+    /// An object of a kind.
+    Object(String),
+    /// No object: it lacks a kind, or a version with a group.
+    Untyped,
+    /// No YAML.
+    Unreadable,
+}
+
+impl OtherDocument {
+    fn read(text: &str) -> Self {
+        let Ok(documents) = Document::parse_stream("", text) else {
+            return Self::Unreadable;
+        };
+        let root = documents.first().map(Document::root);
+        let value = |key: &str| {
+            let value = &root.and_then(|root| root.get(key))?.value;
+            match &value.kind {
+                Kind::Text(text) if !text.is_empty() => Some(text.as_str()),
+                _ => None,
+            }
+        };
+        let is_of_group = |version: &str| {
+            let parts = version.split_once('/');
+            parts.is_some_and(|(group, version)| !group.is_empty() && !version.is_empty() && !version.contains('/'))
+        };
+        match value("kind") {
+            Some(kind) if value("apiVersion").is_some_and(is_of_group) => Self::Object(kind.to_owned()),
+            _ => Self::Untyped,
+        }
+    }
 }
 
 /// Takes the document of a kind out of a stream.
@@ -82,19 +116,21 @@ pub(crate) fn only(text: &str, kind: &str) -> Result<Alone, (Range<usize>, Findi
         let place = start..alone.text.len();
         alone
             .others
-            .extend(here.map(|(_, kind)| (place.clone(), kind.map(str::to_owned))));
+            .extend(here.map(|(_, other)| (place.clone(), other.clone())));
         alone.text.push('\n');
     }
     Ok(alone)
 }
 
-/// Number of the line that names the kind of a document, and the kind; of a document that names none, that of its first
-/// line with content. None for a document without content.
-fn other<'t>(document: &Lines<'t>) -> Option<(usize, Option<&'t str>)> {
+/// Number of the line that names the kind of a document, or else of its first line with content; and what it is. None for a
+/// document without content.
+fn other(document: &Lines<'_>) -> Option<(usize, OtherDocument)> {
     let has_content =
         |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#') && line.trim_end() != "...";
     let (first, ..) = document.iter().find(|(_, _, line)| has_content(line))?;
-    Some(kind_of(document).map_or((*first, None), |named| (named.line, Some(named.kind))))
+    let lines: Vec<_> = document.iter().map(|(_, _, line)| *line).collect();
+    let marked = kind_of(document).map_or(*first, |named| named.line);
+    Some((marked, OtherDocument::read(&lines.join("\n"))))
 }
 
 fn is_separator(line: &str) -> bool {
@@ -157,16 +193,38 @@ mod tests {
 
     #[test]
     fn others_are_named_with_their_lines() {
-        let text = "# none\n---\nkind: A\na: 1\n---\nx: 1\nkind: 'B'\n---\n\n# none\n...\n---\n{\"kind\": \"C\"}\n";
+        let text = "# none\n---\nkind: A\na: 1\n---\napiVersion: g/v1\nkind: 'B'\n---\n\n# none\n...\n---\n{\"kind\": \"C\", \"apiVersion\": \"g/v1\"}\n";
         for text in [text.to_owned(), text.replace('\n', "\r\n")] {
             let alone = only(&text, "A").unwrap();
             let before = |at: usize| alone.text.get(..at).unwrap();
             let lines = alone
                 .others
                 .iter()
-                .map(|(place, kind)| (before(place.start).matches('\n').count() + 1, kind.as_deref()));
-            assert_eq!(lines.collect::<Vec<_>>(), [(7, Some("B")), (13, None)]);
+                .map(|(place, other)| (before(place.start).matches('\n').count() + 1, other.clone()));
+            let object = |kind: &str| OtherDocument::Object(kind.to_owned());
+            assert_eq!(lines.collect::<Vec<_>>(), [(7, object("B")), (13, object("C"))]);
         }
         assert!(only("---\nkind: A\n---\n", "A").unwrap().others.is_empty());
+    }
+
+    #[test]
+    fn documents_that_kubeadm_does_not_split_are_told_from_objects() {
+        for (text, expected) in [
+            ("apiVersion: g/v1\nkind: B\n", OtherDocument::Object("B".to_owned())),
+            ("apiVersion: v1\nkind: ConfigMap\n", OtherDocument::Untyped),
+            ("apiVersion: g/v1/x\nkind: B\n", OtherDocument::Untyped),
+            ("apiVersion: g/v1\n", OtherDocument::Untyped),
+            ("kind: B\n", OtherDocument::Untyped),
+            ("apiVersion: g/v1\nkind: 1\n", OtherDocument::Untyped),
+            ("text\n", OtherDocument::Untyped),
+            ("null\n", OtherDocument::Untyped),
+            ("a: [unclosed\n", OtherDocument::Unreadable),
+            ("apiVersion: g/v1\nkind: B\na: 'b\n", OtherDocument::Unreadable),
+        ] {
+            let text = format!("kind: A\n---\n{text}");
+            let others = only(&text, "A").unwrap().others;
+            assert_eq!(others.len(), 1, "{text}");
+            assert_eq!(others[0].1, expected, "{text}");
+        }
     }
 }

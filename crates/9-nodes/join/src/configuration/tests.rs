@@ -92,6 +92,24 @@ fn other_documents_have_no_effect_with_a_warning() {
 }
 
 #[test]
+fn documents_that_kubeadm_cannot_read_are_refused_as_by_kubeadm() {
+    let one = configuration("v1beta4", "", "");
+    let line = one.lines().count() + 2;
+    for (other, words) in [
+        ("a: [unclosed\n", "is not YAML"),
+        ("a: 1\n", "names no `kind`"),
+        ("apiVersion: v1\nkind: ConfigMap\n", "names no `kind`"),
+    ] {
+        let said = said(&format!("{one}---\n{other}"));
+        let line = line + usize::from(other.contains("kind"));
+        let found = said
+            .lines()
+            .any(|told| told.starts_with(&format!("join.yaml:{line}:1: error: ")) && told.contains(words));
+        assert!(found, "{words}: {said}");
+    }
+}
+
+#[test]
 fn two_join_configurations_in_one_file_are_refused() {
     let one = configuration("v1beta4", "", "");
     let text = format!("{one}---\n{}", one.replace("192.0.2.10", "192.0.2.99"));

@@ -24,6 +24,12 @@ pub(super) struct FirstContact {
 pub(super) fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> Option<Cluster> {
     let contact = match &raw.kubeconfig {
         Some(text) => kubeconfig::contact(finder, path, raw, text),
+        // It is no text, which is told; what it would give is not missing.
+        None if finder.is_written(&path.key("kubeconfig")) => FirstContact {
+            endpoint: None,
+            trust: None,
+            bootstrap_token: None,
+        },
         None => contact(finder, path, raw),
     };
     let is_discovery = !raw.ca_cert_hashes.is_empty() || raw.kubeconfig.is_some();
@@ -69,7 +75,7 @@ fn contact(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> FirstCon
             "the token that `kubeadm token create` makes",
         ),
     ] {
-        if !is_given {
+        if !is_given && !finder.is_written(&path.key(key)) {
             let finding = Finding::error(format!("`{key}` is missing in `cluster`"), "in here");
             let help = format!("add `{key}:` with {value}; or give all of it as the text of a `kubeconfig`");
             finder.say(path, finding.with_help(help));
@@ -106,7 +112,7 @@ fn trust(
     let pins: Vec<CaPin> = finder.parse_all(&place, &raw.ca_cert_hashes);
     let token: Option<BootstrapToken> = finder.parse_given(&path.key("discoveryToken"), raw.discovery_token.as_ref());
     match (&raw.ca, raw.ca_cert_hashes.is_empty()) {
-        (None, true) => {
+        (None, true) if !finder.is_written(&path.key("ca")) => {
             let finding = Finding::error("nothing vouches for the API server", "neither `ca` nor `caCertHashes`");
             finder.say(path, finding.with_help(format!("add one of them; {SHOW}")));
         }

@@ -110,7 +110,7 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, given: &BTreeMap<Strin
         needs(finder, path, FeatureGates::new(kubelet, given));
     }
     for (name, finding) in findings {
-        finder.say(&path.key(name), finding);
+        finder.say_of_key(&path.key(name), finding);
     }
 }
 
@@ -125,14 +125,14 @@ fn wrong(kubelet: KubeletMinor, name: &str, value: bool) -> Option<Finding> {
     };
     if name == LOG_QUERY && !gate.locked && !value {
         let message = format!("`{LOG_QUERY}` has to be on: the agent sets `enableSystemLogQuery`");
-        return Some(Finding::error(message, "the kubelet would not start").with_help("remove this line"));
+        return Some(Finding::error(message, "the kubelet would not start").with_help("remove this gate"));
     }
     (gate.locked && gate.default != value).then(|| {
         let finding = Finding::error(
             format!("`{name}` is locked to `{}` in Kubernetes {kubelet}", gate.default),
             "the kubelet would not start",
         );
-        finding.with_help("remove this line: the feature cannot be switched any more")
+        finding.with_help("remove this gate: the feature cannot be switched any more")
     })
 }
 
@@ -144,13 +144,13 @@ fn instead(kubelet: KubeletMinor, name: &str) -> String {
     let others: Vec<_> = others.map(|other| other.to_string()).collect();
     if !others.is_empty() {
         return format!(
-            "remove this line: only the kubelet of {} has this gate",
+            "remove this gate: only the kubelet of {} has this gate",
             others.join(" and ")
         );
     }
     let gates = table::gates(kubelet).iter().map(|gate| gate.name);
     suggestion(name, gates, || {
-        format!("remove this line; `kubelet --help` of Kubernetes {kubelet} names most gates")
+        format!("remove this gate; `kubelet --help` of Kubernetes {kubelet} names most gates")
     })
 }
 

@@ -39,7 +39,7 @@ impl ImageSysctls {
         let given: i64 = value.trim().parse().ok()?;
         (given < image).then(|| {
             let message = format!("`{name}` is {image} in the image: `{given}` is less");
-            let help = "remove this line, unless less is wanted";
+            let help = "remove this setting, unless less is wanted";
             Finding::warning(message, "less than without it").with_help(help)
         })
     }

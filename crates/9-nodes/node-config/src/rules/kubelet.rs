@@ -207,6 +207,14 @@ fn swap(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
             &path.key("failSwapOn"),
             finding.with_help("remove this line, or write `swapBehavior: NoSwap`"),
         );
+    } else if limited {
+        let message =
+            "containers may swap, and the image has no swap: this has no effect without some that you provide";
+        let help = "write `swapBehavior: NoSwap`, unless a privileged pod or a device of yours provides swap: docs/node/kubelet.md";
+        finder.say(
+            &path.key("memorySwap").key("swapBehavior"),
+            Finding::warning(message, "nothing to swap to").with_help(help),
+        );
     }
 }
 

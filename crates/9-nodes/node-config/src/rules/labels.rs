@@ -21,7 +21,7 @@ pub(super) fn labels(
     let mut checked = BTreeMap::new();
     for (key, value) in raw {
         let place = path.key(key);
-        let (parsed, value) = (finder.parse::<LabelKey>(&place, key), finder.parse(&place, value));
+        let (parsed, value) = (finder.parse_key::<LabelKey>(&place, key), finder.parse(&place, value));
         let Some((parsed, value)) = parsed.zip(value) else {
             continue;
         };
@@ -33,7 +33,7 @@ pub(super) fn labels(
             let help = format!(
                 "use `node.kubernetes.io/…` or a domain of your own, or set it in the cluster: `kubectl label node NAME {key}={value}`"
             );
-            finder.say(&place, finding.with_help(help));
+            finder.say_of_key(&place, finding.with_help(help));
         }
         of_machine(finder, &place, &parsed, &value, hostname);
         checked.insert(parsed, value);
@@ -57,5 +57,5 @@ fn of_machine(finder: &mut Finder<'_>, place: &Path, key: &LabelKey, value: &Lab
     }
     let message = format!("`{key}` is the kubelet's to set, and `{value}` takes the place of what it finds");
     let finding = Finding::error(message, "not what the machine is");
-    finder.say(place, finding.with_help(format!("remove this line: {consequence}")));
+    finder.say(place, finding.with_help(format!("remove this label: {consequence}")));
 }

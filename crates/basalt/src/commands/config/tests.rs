@@ -86,12 +86,65 @@ fn a_command_may_stand_without_quotes() {
 }
 
 #[test]
+fn a_file_in_the_place_of_a_command_is_told() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let error = of_command(path, &[]).err().unwrap();
+    assert!(error.to_string().contains("is a file, and no join command"), "{error}");
+    let help = error.help().unwrap().to_string();
+    assert!(help.contains(&format!("`- < {path}`")), "{help}");
+    let word = ["abcdef.0123456789abcdef".to_owned()];
+    let error = of_command("kubeadm join", &word).err().unwrap();
+    assert!(!error.to_string().contains("0123456789abcdef"), "{error}");
+}
+
+#[test]
+fn a_join_configuration_is_read_by_its_option_and_by_the_command() {
+    let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndryRun: true\ndiscovery:\n  bootstrapToken:\n    \
+                token: abcdef.0123456789abcdef\n    apiServerEndpoint: 192.0.2.10:6443\n    caCertHashes: \
+                ['sha256:75bce4f40d74e730c3d05a111b76d3b1c1fdd60379e09bf5dfb8a588ce6dd821']\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), text).unwrap();
+    let path = file.path().to_str().unwrap();
+    let by_option = options(&["--offline", "--hostname", "w1", "--config", path]);
+    assert!(by_option.command.is_none() && by_option.config.is_some());
+    let code = from_join(&by_option, false).unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
+    let by_command = options(&["--offline", "kubeadm", "join", "--config", path]);
+    assert_eq!(by_command.words, ["join", "--config", path]);
+    let wanted = of_command("kubeadm", &by_command.words).unwrap();
+    assert_eq!(wanted.request, of_configuration(path, text).unwrap().request);
+    // `dryRun` has no effect: the sum counts it with what the check finds in the same file.
+    assert_eq!(wanted.warnings.map(|warnings| warnings.warnings()), Some(1));
+}
+
+#[test]
+fn problems_of_a_file_are_no_report_of_reports() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), "kind: JoinConfiguration\n").unwrap();
+    let verb = ConfigVerb::FromJoin(options(&["--config", file.path().to_str().unwrap()]));
+    let code = run(&verb, false).unwrap();
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+}
+
+#[test]
+fn a_password_of_a_discovery_file_is_not_shown() {
+    let command = "kubeadm join --discovery-file https://u:hunter22@files.example/d.conf --tls-bootstrap-token \
+                   abcdef.0123456789abcdef";
+    let error = from_join(&options(&[command]), false).unwrap_err();
+    let help = error.help().unwrap().to_string();
+    assert!(!help.contains("hunter22") && help.contains("files.example"), "{help}");
+}
+
+#[test]
 fn options_are_all_known() {
     use clap::CommandFactory as _;
     let arguments = crate::arguments::Arguments::command();
     let config = arguments.find_subcommand("config").unwrap();
     let from_join = config.find_subcommand("from-join").unwrap();
-    for option in from_join.get_arguments().filter_map(clap::Arg::get_long) {
+    let options = from_join.get_arguments().filter_map(clap::Arg::get_long);
+    // `kubeadm join` has one of that name, and it is the same.
+    for option in options.filter(|option| *option != "config") {
         assert!(OPTIONS.contains(&format!("--{option}").as_str()), "{option}");
     }
 }

@@ -315,7 +315,9 @@ impl<'k> Conditions<'_, '_, 'k> {
         if by_priority.is_none() && !none && !self.gates.is_on("GracefulNodeShutdown") {
             let place = self.path.key("featureGates");
             let message = "the node's grace period of a shutdown needs the feature gate `GracefulNodeShutdown`";
-            self.say_at(&place, message, "add `shutdownGracePeriod: 0s`");
+            let help = "leave this gate on, or add `shutdownGracePeriod: 0s` to the part `kubelet` of the NodeConfig: no argument of \
+                        the kubelet says it";
+            self.say_at(&place, message, help);
         }
     }
 

@@ -1,0 +1,40 @@
+//! Kernel settings of bootstrap data.
+
+use super::*;
+
+#[test]
+fn settings_of_encoded_files_have_the_lines_of_the_content() {
+    let encoded = STANDARD.encode("# a\n\nnet.ipv4.ip_forward = 0\n");
+    let text = WORKER.replace(
+        "    content: |\n      # of users\n      net.core.somaxconn = 4096\n      \n",
+        &format!("    encoding: b64\n    content: {encoded}\n"),
+    );
+    assert_ne!(text, WORKER);
+    let (data, _) = data(&text);
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    let made = serde_json::to_string_pretty(&config).unwrap();
+    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
+    let told = data.origins.tell(&made, &problems).0.brief();
+    let place = format!("user-data:{}:", line(&text, "encoding: b64") + 1);
+    assert!(
+        told.contains(&place) && told.contains("(line 3 of the content)"),
+        "{told}"
+    );
+}
+
+#[test]
+fn sysctl_reads_a_file_of_the_data_once_more() {
+    let with = |command: &str| {
+        let files = "write_files:\n-   path: /etc/sysctl.d/10-a.conf\n    content: net.core.somaxconn = 8192\n";
+        WORKER
+            .replacen("write_files:\n", files, 1)
+            .replace("sysctl --system", command)
+    };
+    let value = |command: &str| data(&with(command)).0.sysctls["net.core.somaxconn"].clone();
+    assert_eq!(value("sysctl --system"), "4096");
+    assert_eq!(value("sysctl -p /etc/sysctl.d/10-a.conf"), "8192");
+    assert_eq!(value("sysctl -p"), "4096");
+    let other = with("sysctl -p /etc/sysctl.d/50-other.conf");
+    must_tell(&other, "50-other.conf", "error", "is not among those of this data");
+}
