@@ -26,6 +26,7 @@ mod kubelet;
 mod netplan;
 mod network;
 mod packages;
+mod programs;
 mod proxies;
 mod redaction;
 mod runtime;
