@@ -114,7 +114,7 @@ impl<'r> HostFiles<'r> {
         Ok(printable(&String::from_utf8_lossy(&bytes)))
     }
 
-    /// Names in a folder, in their order; none if there is no such folder.
+    /// Names in a folder, in their order, as they are: the document cleans them. None if there is no such folder.
     pub(crate) fn names(&mut self, folder: &str) -> Vec<String> {
         let read = self.resolve(Path::new(folder)).and_then(fs_err::read_dir);
         let entries = match read {
@@ -133,7 +133,7 @@ impl<'r> HostFiles<'r> {
         let mut names = Vec::new();
         for entry in entries.take(MOST_ENTRIES.saturating_add(1)) {
             match entry {
-                Ok(entry) => names.push(printable(&entry.file_name().to_string_lossy())),
+                Ok(entry) => names.push(entry.file_name().to_string_lossy().into_owned()),
                 Err(_) => self.miss(folder, UnobservedReason::Failed),
             }
         }
@@ -197,7 +197,7 @@ impl<'r> HostFiles<'r> {
         let (folder, name) = path.rsplit_once('/')?;
         let folder = self.resolve(Path::new(folder)).ok()?;
         let target = fs_err::read_link(folder.join(name)).ok()?;
-        Some(printable(&target.to_string_lossy()))
+        Some(target.to_string_lossy().into_owned())
     }
 
     /// Path without links that a path of the host leads to, with the root before it. Links are followed inside the root.

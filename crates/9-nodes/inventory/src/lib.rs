@@ -4,6 +4,7 @@
 //! /etc, /proc, /sys, /var/lib of a root --(host_files)--> texts, names, links; bounded, without secrets' files
 //!          texts --(syntax, netplan, toml, ...)---------> settings, without passwords (redaction)
 //!       settings --(system, kernel, network, ...)-------> HostInventory: observation, without judgement
+//!  HostInventory --(cleaning)---------------------------> texts on one line, without what is a secret by its form
 //!  HostInventory <--(JSON, schemas/host-inventory.json)--> a file, and whoever judges or converts the host
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod accounts;
 mod certificates;
+mod cleaning;
 mod containerd;
 mod cron;
 mod document;
@@ -86,5 +88,5 @@ pub fn read(root: &Path) -> HostInventory {
     };
     inventory.kubelet.version = inventory.packages.manual.get("kubelet").cloned();
     inventory.unobserved = files.finish();
-    inventory
+    inventory.cleaned()
 }
