@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use crate::host_files::HostFiles;
 use crate::redaction::{clipped, hosts as hosts_of};
-use crate::syntax::{lines, settings};
+use crate::syntax::{lines, setting_name, settings};
 use crate::{HostInterface, HostName, HostNetwork, HostResolver, HostRoute, netplan};
 
+pub(crate) mod bonding;
 mod ifupdown;
 
 /// Beginnings of the names of devices that network add-ons and runtimes make.
@@ -108,7 +109,13 @@ fn networkd_interface(text: &str) -> HostInterface {
                     ..HostRoute::default()
                 }),
             },
-            _ => {}
+            ("Network", "Description") => {}
+            _ => {
+                let name = setting_name(&setting);
+                if !interface.others.contains(&name) {
+                    interface.others.push(name);
+                }
+            }
         }
     }
     for route in interface.routes.iter_mut().filter(|route| route.to.is_empty()) {
@@ -248,9 +255,10 @@ mod tests {
     #[test]
     fn networkd_is_read() {
         let text = "[Match]\nName=en*\n[Network]\nDHCP=no\nAddress=10.0.0.2/24\nGateway=10.0.0.1\nDNS=10.0.0.1 10.0.0.3\n[Link]\nMTUBytes=9000\n\
-                    [Route]\nGateway=10.0.0.9\nDestination=192.168.0.0/16\n[Route]\nDestination=172.16.0.0/12\nGateway=10.0.0.8\n";
+                    [DHCPv4]\nUseDNS=no\nhunter2aGVsbG8=\n[Route]\nGateway=10.0.0.9\nDestination=192.168.0.0/16\n[Route]\nDestination=172.16.0.0/12\nGateway=10.0.0.8\n";
         let found = networkd_interface(text);
         assert_eq!((found.name.as_str(), found.dhcp, found.mtu), ("en*", false, Some(9000)));
+        assert_eq!(found.others, ["DHCPv4.UseDNS", "DHCPv4.*"]);
         let routes: Vec<_> = found
             .routes
             .iter()
