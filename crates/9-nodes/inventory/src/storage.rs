@@ -170,7 +170,11 @@ fn filesystems(mounted: &str, configured: &str) -> (Vec<HostFilesystem>, Vec<Hos
             };
             let source = address(&source).0;
             if kind == "swap" {
-                swap.push(HostSwap { source, size_kib: None });
+                swap.push(HostSwap {
+                    source,
+                    size_kib: None,
+                    file: "/etc/fstab".to_owned(),
+                });
                 continue;
             }
             if OTHERS.contains(&kind.as_str()) || OF_CONTAINERS.iter().any(|folder| target.starts_with(folder)) {
@@ -212,6 +216,7 @@ fn swaps_of(text: &str) -> Vec<HostSwap> {
         ["file", "partition"].contains(&kind).then(|| HostSwap {
             source,
             size_kib: fields.next().and_then(|size| size.parse().ok()),
+            file: "/proc/swaps".to_owned(),
         })
     });
     lines.collect()
@@ -247,7 +252,10 @@ mod tests {
         );
         assert!(found[0].is_mounted && found[0].is_configured && !found[2].is_mounted);
         assert_eq!(found[2].options, ["username", "password", "vers=3.0"]);
-        assert_eq!(swap[0].source, "/swap.img");
+        assert_eq!(
+            (swap[0].source.as_str(), swap[0].file.as_str()),
+            ("/swap.img", "/etc/fstab")
+        );
     }
 
     #[test]
@@ -280,8 +288,8 @@ mod tests {
         assert_eq!(arrays(text), ["md0 (raid1)"]);
         let swap = swaps_of("Filename\tType\tSize\tUsed\tPriority\n/swap.img file 4194300 0 -2\n");
         assert_eq!(
-            (swap[0].source.as_str(), swap[0].size_kib),
-            ("/swap.img", Some(4_194_300))
+            (swap[0].source.as_str(), swap[0].size_kib, swap[0].file.as_str()),
+            ("/swap.img", Some(4_194_300), "/proc/swaps")
         );
         assert_eq!(swaps_of("Filename\npassword: x\naGVsbG8=\n"), []);
     }

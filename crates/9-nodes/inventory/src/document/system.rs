@@ -153,4 +153,6 @@ pub struct HostSwap {
     pub source: String,
     /// Size in KiB; `None` where it is only configured.
     pub size_kib: Option<u64>,
+    /// File that names it: /proc/swaps, or /etc/fstab where it is only configured.
+    pub file: String,
 }
