@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::HostCronJob;
 use crate::host_files::HostFiles;
 use crate::programs::program;
 use crate::redaction::first_word;
 use crate::syntax::is_name;
+use crate::{HostCronJob, UnobservedReason};
 
 /// Folders whose scripts are run at times.
 const FOLDERS: [&str; 4] = ["hourly", "daily", "weekly", "monthly"];
@@ -26,6 +26,8 @@ const NAMES: [&str; 19] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "mon", "tue", "wed", "thu",
     "fri", "sat", "sun",
 ];
+/// Jobs that are kept at most.
+const MOST_JOBS: usize = 500;
 const ANACRONTAB: &str = "/etc/anacrontab";
 
 /// Reads the tables of the system and of accounts, and the folders of scripts.
@@ -74,6 +76,10 @@ pub(crate) fn read(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) -> V
             });
         }
     }
+    if let Some(first) = jobs.get(MOST_JOBS) {
+        files.miss(&first.file, UnobservedReason::TooMany);
+    }
+    jobs.truncate(MOST_JOBS);
     jobs
 }
 
@@ -228,5 +234,24 @@ mod tests {
         for line in ["SHELL=/bin/sh", "# a b c d", "1 5 x", "hunter2 5 x y"] {
             assert_eq!(anacron_job(&files, line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn jobs_are_bounded() {
+        let root = tempfile::tempdir().expect("a folder");
+        fs_err::create_dir_all(root.path().join("etc")).expect("made");
+        fs_err::write(
+            root.path().join("etc/crontab"),
+            "* * * * * root /bin/a\n".repeat(30_000),
+        )
+        .expect("written");
+        let mut files = HostFiles::new(root.path());
+        assert_eq!(read(&mut files, &BTreeSet::new()).len(), MOST_JOBS);
+        let missed = files.finish();
+        assert_eq!(missed.len(), 1);
+        assert_eq!(
+            (missed[0].path.as_str(), missed[0].reason),
+            ("/etc/crontab", UnobservedReason::TooMany)
+        );
     }
 }

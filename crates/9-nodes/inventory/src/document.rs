@@ -112,6 +112,8 @@ pub enum UnobservedReason {
     LinkLoop,
     /// The text does not have the form that it should have.
     Malformed,
+    /// The folder is empty, or there is none: the kernel's file system is not mounted on it.
+    Empty,
     /// The system reports an error.
     Failed,
 }
@@ -127,6 +129,7 @@ impl UnobservedReason {
             Self::OtherKind => "it is of another kind: a device, a pipe, a socket, or a file in place of a folder",
             Self::LinkLoop => "its links lead in a circle",
             Self::Malformed => "its text does not have the form that it should have",
+            Self::Empty => "it is empty: mount the host's below the root",
             Self::Failed => "the system reports an error",
         }
     }

@@ -87,6 +87,14 @@ pub fn read(root: &Path) -> HostInventory {
         unobserved: Vec::new(),
     };
     inventory.kubelet.version = inventory.packages.manual.get("kubelet").cloned();
+    files.bound(&mut inventory.sysctls, "/etc/sysctl.d");
+    files.bound(&mut inventory.storage.filesystems, "/proc/mounts");
+    files.bound(&mut inventory.storage.exports, "/etc/exports");
+    files.bound(&mut inventory.storage.encrypted, "/etc/crypttab");
+    files.bound(&mut inventory.network.interfaces, "/etc/network");
+    files.bound(&mut inventory.network.hosts, "/etc/hosts");
+    files.bound(&mut inventory.limits, "/etc/security/limits.d");
+    files.miss_unmounted();
     inventory.unobserved = files.finish();
     inventory.cleaned()
 }

@@ -68,7 +68,14 @@ fn gpus_behind_a_proxy() {
 fn an_empty_tree() {
     let root = tempfile::tempdir().expect("a folder");
     let inventory = read(root.path());
-    assert_eq!(inventory.unobserved, []);
+    let missed = inventory
+        .unobserved
+        .iter()
+        .map(|missed| (missed.path.as_str(), missed.reason));
+    assert_eq!(
+        missed.collect::<Vec<_>>(),
+        [("/proc", UnobservedReason::Empty), ("/sys", UnobservedReason::Empty)]
+    );
     insta::assert_snapshot!(golden(&inventory));
     assert_eq!(read(Path::new("/nonexistent")).kernel.release, "");
 }
