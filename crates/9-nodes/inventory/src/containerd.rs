@@ -124,6 +124,14 @@ pub(crate) fn mirror(url: &str) -> HostMirror {
     }
 }
 
+/// Capabilities of a mirror that containerd knows.
+fn capabilities(settings: &Value) -> Vec<String> {
+    let found = texts(settings.get("capabilities")).into_iter();
+    found
+        .filter(|capability| ["dial", "pull", "push", "referrers", "resolve"].contains(&capability.as_str()))
+        .collect()
+}
+
 /// Registry of a hosts.toml; `None` if it is no TOML.
 pub(crate) fn hosts(file: &str, host: &str, text_of_file: &str) -> Option<HostRegistry> {
     let config: Value = toml::from_str(text_of_file).ok()?;
@@ -136,7 +144,7 @@ pub(crate) fn hosts(file: &str, host: &str, text_of_file: &str) -> Option<HostRe
         let ca = settings.get("ca");
         let plain = mirror(url);
         HostMirror {
-            capabilities: texts(settings.get("capabilities")),
+            capabilities: capabilities(settings),
             skip_verify: flag(settings, "skip_verify"),
             ca: text(ca).into_iter().chain(texts(ca)).collect(),
             has_client_certificate: settings.get("client").is_some(),

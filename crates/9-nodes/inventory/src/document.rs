@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::InventoryError;
+use crate::cleaning::clean;
 
 mod kubernetes;
 mod network;
@@ -111,6 +112,8 @@ pub enum UnobservedReason {
     LinkLoop,
     /// The text does not have the form that it should have.
     Malformed,
+    /// The folder is empty, or there is none: the kernel's file system is not mounted on it.
+    Empty,
     /// The system reports an error.
     Failed,
 }
@@ -126,13 +129,14 @@ impl UnobservedReason {
             Self::OtherKind => "it is of another kind: a device, a pipe, a socket, or a file in place of a folder",
             Self::LinkLoop => "its links lead in a circle",
             Self::Malformed => "its text does not have the form that it should have",
+            Self::Empty => "it is empty: mount the host's below the root",
             Self::Failed => "the system reports an error",
         }
     }
 }
 
 impl HostInventory {
-    /// Reads an inventory from JSON.
+    /// Reads an inventory from JSON. Its texts are cleaned as those of a host are: who wrote it is not known.
     ///
     /// # Errors
     /// When the text is none, or of another version.
@@ -151,7 +155,25 @@ impl HostInventory {
         if found != u64::from(VERSION) {
             return Err(InventoryError::Version { found });
         }
-        serde_json::from_value(value).map_err(format)
+        serde_json::from_value(clean(value)).map_err(format)
+    }
+
+    /// Inventory with clean texts.
+    pub(crate) fn cleaned(self) -> Self {
+        let cleaned = serde_json::to_value(&self).map(clean);
+        match cleaned.and_then(serde_json::from_value) {
+            Ok(cleaned) => cleaned,
+            // Nothing rather than texts that are not clean.
+            Err(_) => Self {
+                version: self.version,
+                program: self.program,
+                unobserved: vec![Unobserved {
+                    path: "/".to_owned(),
+                    reason: UnobservedReason::Failed,
+                }],
+                ..Self::default()
+            },
+        }
     }
 
     /// Inventory as JSON, with a line break at the end.

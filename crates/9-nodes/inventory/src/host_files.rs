@@ -13,7 +13,7 @@ use crate::{Unobserved, UnobservedReason};
 const LARGEST: u64 = 1 << 20;
 /// Bytes of all files together.
 const LARGEST_SUM: u64 = 96 << 20;
-/// Entries of a folder.
+/// Entries of a folder, and of a list of the inventory.
 const MOST_ENTRIES: usize = 4096;
 /// Files and folders below a folder, and levels of folders.
 const MOST_BELOW: usize = 4096;
@@ -114,7 +114,7 @@ impl<'r> HostFiles<'r> {
         Ok(printable(&String::from_utf8_lossy(&bytes)))
     }
 
-    /// Names in a folder, in their order; none if there is no such folder.
+    /// Names in a folder, in their order, as they are: the document cleans them. None if there is no such folder.
     pub(crate) fn names(&mut self, folder: &str) -> Vec<String> {
         let read = self.resolve(Path::new(folder)).and_then(fs_err::read_dir);
         let entries = match read {
@@ -133,7 +133,7 @@ impl<'r> HostFiles<'r> {
         let mut names = Vec::new();
         for entry in entries.take(MOST_ENTRIES.saturating_add(1)) {
             match entry {
-                Ok(entry) => names.push(printable(&entry.file_name().to_string_lossy())),
+                Ok(entry) => names.push(entry.file_name().to_string_lossy().into_owned()),
                 Err(_) => self.miss(folder, UnobservedReason::Failed),
             }
         }
@@ -143,6 +143,29 @@ impl<'r> HostFiles<'r> {
         names.sort();
         names.truncate(MOST_ENTRIES);
         names
+    }
+
+    /// Remembers the file systems of the kernel that are not mounted below the root: without them, its command line, modules, drivers
+    /// and interfaces would be missing without a word.
+    pub(crate) fn miss_unmounted(&mut self) {
+        for folder in ["/proc", "/sys"] {
+            let entries = self.resolve(Path::new(folder)).and_then(fs_err::read_dir);
+            let is_empty = match entries {
+                Ok(mut entries) => entries.next().is_none(),
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            };
+            if is_empty {
+                self.miss(folder, UnobservedReason::Empty);
+            }
+        }
+    }
+
+    /// Keeps as many entries of a list as an inventory has at most, and remembers where they are from if there are more.
+    pub(crate) fn bound<T>(&mut self, list: &mut Vec<T>, path: &str) {
+        if list.len() > MOST_ENTRIES {
+            list.truncate(MOST_ENTRIES);
+            self.miss(path, UnobservedReason::TooMany);
+        }
     }
 
     /// Paths of the entries of a folder whose names have an ending, in their order.
@@ -197,7 +220,7 @@ impl<'r> HostFiles<'r> {
         let (folder, name) = path.rsplit_once('/')?;
         let folder = self.resolve(Path::new(folder)).ok()?;
         let target = fs_err::read_link(folder.join(name)).ok()?;
-        Some(printable(&target.to_string_lossy()))
+        Some(target.to_string_lossy().into_owned())
     }
 
     /// Path without links that a path of the host leads to, with the root before it. Links are followed inside the root.
@@ -334,5 +357,28 @@ mod tests {
         files.left = 5;
         assert_eq!(files.text("/etc/a"), None);
         assert_eq!(files.finish().len(), 1);
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let root = tree();
+        let mut files = HostFiles::new(root.path());
+        let mut list = vec![0; MOST_ENTRIES + 1];
+        files.bound(&mut list, "/etc/hosts");
+        assert_eq!((list.len(), files.finish().len()), (MOST_ENTRIES, 1));
+    }
+
+    #[test]
+    fn unmounted_file_systems_are_remembered() {
+        let root = tree();
+        fs_err::create_dir_all(root.path().join("proc")).expect("made");
+        let mut files = HostFiles::new(root.path());
+        files.miss_unmounted();
+        let missed: Vec<String> = files.finish().into_iter().map(|missed| missed.path).collect();
+        assert_eq!(missed, ["/proc", "/sys"]);
+        fs_err::write(root.path().join("proc/cmdline"), "").expect("written");
+        fs_err::create_dir_all(root.path().join("sys/bus")).expect("made");
+        files.miss_unmounted();
+        assert_eq!(files.finish(), []);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::host_files::HostFiles;
-use crate::redaction::argument;
+use crate::redaction::{HIDDEN, is_plain, is_secret, is_word, lists};
 use crate::syntax::{lines, words};
 use crate::{HostDevice, HostHugePages, HostKernel, HostModule};
 
@@ -12,6 +12,26 @@ const ASKED: [&str; 2] = ["/etc/modules-load.d", "/usr/local/lib/modules-load.d"
 const OPTIONS: &str = "/etc/modprobe.d";
 /// Buses whose drivers decide whether a machine finds its disks and its network.
 const BUSES: [&str; 4] = ["pci", "virtio", "vmbus", "xen"];
+/// Parameters of the kernel and of systemd whose values are words that anybody may know.
+const PARAMETERS: &str = "BOOT_IMAGE amd_iommu amd_pstate apparmor audit cgroup_disable cgroup_enable clocksource console \
+    crashkernel default_hugepagesz earlycon earlyprintk elevator fsck.mode fsck.repair hugepages hugepagesz idle \
+    init initcall_blacklist initrd intel_idle.max_cstate intel_iommu intel_pstate iommu iommu.passthrough iommu.strict \
+    irqaffinity isolcpus kthread_cpus kvm.nx_huge_pages l1tf libata.force loglevel lsm mce mds mem memmap mitigations \
+    mmio_stale_data modprobe.blacklist module_blacklist net.ifnames nmi_watchdog nohz nohz_full nouveau.modeset \
+    numa_balancing panic pci pcie_aspm pcie_ports preempt pti random.trust_cpu rcu_nocb_poll rcu_nocbs rd.driver.blacklist \
+    rd.driver.pre rd.luks.uuid rd.lvm.lv rd.lvm.vg rd.md.uuid reboot resume retbleed rootdelay rootflags rootfstype \
+    rootwait security selinux skew_tick spec_store_bypass_disable spectre_v2 srbds swapaccount swiotlb \
+    systemd.legacy_systemd_cgroup_controller systemd.log_level systemd.mask systemd.show_status \
+    systemd.unified_cgroup_hierarchy systemd.unit transparent_hugepage tsc tsx tsx_async_abort usbcore.autosuspend \
+    vconsole.keymap vga video vt.handoff zswap.compressor zswap.enabled zswap.max_pool_percent";
+/// Parameters without a value.
+const SWITCHES: &str = "--- auto autoinstall debug emergency fastboot noapic noefi nofb nohpet nokaslr nolapic nomce nomodeset \
+    nopti nosmap nosmep nosmt nosplash nospectre_v1 nospectre_v2 noswap notsc nousb nowatchdog nox2apic quiet rescue rhgb ro \
+    rootwait rw single splash text threadirqs";
+/// Ways of naming the device of a root.
+const ROOTS: [&str; 6] = ["/dev/", "UUID=", "PARTUUID=", "LABEL=", "PARTLABEL=", "ZFS="];
+/// Options of modules whose values are words that anybody may know.
+const OPTIONS_SHOWN: &str = "hash_policy lacp_rate mode model nested policy scheduler xmit_hash_policy";
 
 /// Reads the kernel's command line and modules.
 pub(crate) fn read(files: &mut HostFiles<'_>) -> HostKernel {
@@ -26,7 +46,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostKernel {
     }
     HostKernel {
         release: files.line("/proc/sys/kernel/osrelease").unwrap_or_default(),
-        command_line: words(&command_line).iter().map(|word| argument(word)).collect(),
+        command_line: parameters(&command_line),
         taint: files
             .line("/proc/sys/kernel/tainted")
             .and_then(|text| text.parse().ok()),
@@ -34,6 +54,70 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostKernel {
         loaded: number,
         dkms,
         huge_pages: huge_pages(files),
+    }
+}
+
+/// Words of a command line. What follows `--` are arguments of the first program.
+fn parameters(command_line: &str) -> Vec<String> {
+    let mut kept = Vec::new();
+    for word in words(command_line) {
+        if word == "--" {
+            kept.push(HIDDEN.to_owned());
+            break;
+        }
+        kept.push(parameter(&word));
+    }
+    kept
+}
+
+/// Word of a command line: the value of a parameter where it is known to be public, or nothing but a number.
+fn parameter(word: &str) -> String {
+    let Some((name, value)) = word.split_once('=') else {
+        return match lists(SWITCHES, word) || lists(PARAMETERS, word) {
+            true => word.to_owned(),
+            false => HIDDEN.to_owned(),
+        };
+    };
+    let is_public = match name {
+        "root" => ROOTS
+            .iter()
+            .find_map(|kind| value.strip_prefix(kind))
+            .is_some_and(is_word),
+        _ => lists(PARAMETERS, name) && (value.is_empty() || is_word(value)) || is_number(name, value),
+    };
+    match is_public {
+        true => word.to_owned(),
+        false => without_value(name, value),
+    }
+}
+
+/// Returns `true` for a setting that is a number or a switch, and is not called after a secret.
+fn is_number(name: &str, value: &str) -> bool {
+    is_name(name) && !value.is_empty() && is_plain(value) && !is_secret(name)
+}
+
+/// Name of a setting whose value is left out. Letters of a key in base64 may end in `=`, too.
+fn without_value(name: &str, value: &str) -> String {
+    match is_name(name) && !value.is_empty() && !value.starts_with('=') {
+        true => format!("{name}={HIDDEN}"),
+        false => HIDDEN.to_owned(),
+    }
+}
+
+/// Returns `true` for names of parameters and modules.
+fn is_name(text: &str) -> bool {
+    let is_kept = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    text.starts_with(|letter: char| letter.is_ascii_alphabetic()) && text.len() <= 64 && text.chars().all(is_kept)
+}
+
+/// Option of a module, as [`parameter`].
+fn option(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name, value)) if lists(OPTIONS_SHOWN, name) && is_word(value) || is_number(name, value) => {
+            word.to_owned()
+        }
+        Some((name, value)) => without_value(name, value),
+        None => HIDDEN.to_owned(),
     }
 }
 
@@ -57,6 +141,9 @@ fn modules(files: &mut HostFiles<'_>, loaded: BTreeMap<String, String>) -> Vec<H
         let text = files.text(&path).unwrap_or_default();
         for line in lines(&text).filter(|line| !line.starts_with(';')) {
             let name = line.split_whitespace().next().unwrap_or_default();
+            if !is_name(name) {
+                continue;
+            }
             found.entry(underscored(name)).or_default().file = Some(path.clone());
         }
     }
@@ -67,9 +154,11 @@ fn modules(files: &mut HostFiles<'_>, loaded: BTreeMap<String, String>) -> Vec<H
             if fields.next() != Some("options") {
                 continue;
             }
-            let Some(name) = fields.next() else { continue };
+            let Some(name) = fields.next().filter(|name| is_name(name)) else {
+                continue;
+            };
             let module = found.entry(underscored(name)).or_default();
-            module.options.extend(fields.map(argument));
+            module.options.extend(fields.map(option));
             module.file.get_or_insert_with(|| path.clone());
         }
     }
@@ -148,6 +237,33 @@ fn last(target: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn public_parameters_are_shown() {
+        for (word, kept) in [
+            ("root=UUID=1-2", "root=UUID=1-2"),
+            ("root=iscsi:u:x@10.0.0.1::3260:1:iqn.x:root", "root=*"),
+            ("isolcpus=2-7,9", "isolcpus=2-7,9"),
+            ("console=ttyS0,115200n8", "console=ttyS0,115200n8"),
+            ("nvme_core.io_timeout=4294967295", "nvme_core.io_timeout=4294967295"),
+            ("systemd.setenv=DB_PASSWORD=x", "systemd.setenv=*"),
+            ("netroot=iscsi:u:x@10.0.0.1::3260::iqn.x", "netroot=*"),
+            ("ds=nocloud;h=x;password=x;s=http://u:p@h/", "ds=*"),
+            ("vault.password=/xbase64", "vault.password=*"),
+            ("rootpw=12345678", "rootpw=*"),
+            ("initrd=u:x@h", "initrd=*"),
+            ("quiet", "quiet"),
+            ("hunter", "*"),
+            ("aGVsbG8=", "*"),
+            ("aGVsbG8==", "*"),
+        ] {
+            assert_eq!(parameter(word), kept);
+        }
+        assert_eq!(parameters("ro -- --password x"), ["ro", "*"]);
+        assert_eq!(option("hashsize=262144"), "hashsize=262144");
+        assert_eq!(option("wpa_psk=12345678"), "wpa_psk=*");
+        assert_eq!((option("file=x").as_str(), option("x\"").as_str()), ("file=*", "*"));
+    }
 
     #[test]
     fn modules_have_their_taint() {

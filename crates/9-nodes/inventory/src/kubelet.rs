@@ -6,7 +6,7 @@ use basalt_document::Document;
 use serde_json::Value;
 
 use crate::host_files::HostFiles;
-use crate::redaction::{clipped, configuration, value};
+use crate::redaction::{HIDDEN, clipped, configuration, is_plain, is_switch, lists};
 use crate::syntax::{assignments, settings, words};
 use crate::{HostCni, HostCniNetwork, HostCredentialProvider, HostFlag, HostKubelet, HostStaticPod, UnobservedReason};
 
@@ -19,6 +19,33 @@ const FLAG_FILES: [&str; 3] = [
     "/etc/default/kubelet",
     "/etc/sysconfig/kubelet",
 ];
+
+/// Flags of the kubelet whose values are numbers, sizes, durations and switches.
+const PLAIN_FLAGS: &str = "anonymous-auth authentication-token-webhook authentication-token-webhook-cache-ttl \
+    authorization-webhook-cache-authorized-ttl authorization-webhook-cache-unauthorized-ttl cgroups-per-qos \
+    container-log-max-files container-log-max-size contention-profiling cpu-cfs-quota cpu-cfs-quota-period \
+    cpu-manager-reconcile-period enable-controller-attach-detach enable-debugging-handlers enable-server event-burst event-qps \
+    eviction-max-pod-grace-period eviction-pressure-transition-period fail-swap-on file-check-frequency healthz-port \
+    http-check-frequency image-gc-high-threshold image-gc-low-threshold image-pull-progress-deadline \
+    kernel-memcg-notification kube-api-burst kube-api-qps local-storage-capacity-isolation log-flush-frequency \
+    make-iptables-util-chains max-open-files max-pods maximum-dead-containers maximum-dead-containers-per-container \
+    minimum-container-ttl-duration minimum-image-ttl-duration node-status-max-images node-status-update-frequency \
+    oom-score-adj pod-max-pids pods-per-core port protect-kernel-defaults read-only-port register-node \
+    register-schedulable registry-burst registry-qps reserved-cpus rotate-certificates rotate-server-certificates \
+    runtime-request-timeout seccomp-default serialize-image-pulls streaming-connection-idle-timeout sync-frequency v \
+    volume-stats-agg-period";
+/// Flags whose values are names, paths, addresses, labels and the like.
+const TEXT_FLAGS: &str = "address allowed-unsafe-sysctls authorization-mode bootstrap-kubeconfig cert-dir cgroup-driver cgroup-root \
+    client-ca-file cloud-config cloud-provider cluster-dns cluster-domain config config-dir container-runtime \
+    container-runtime-endpoint cpu-manager-policy cpu-manager-policy-options enforce-node-allocatable eviction-hard \
+    eviction-minimum-reclaim eviction-soft eviction-soft-grace-period feature-gates hairpin-mode healthz-bind-address \
+    hostname-override image-credential-provider-bin-dir image-credential-provider-config image-service-endpoint \
+    kube-api-content-type kube-reserved kube-reserved-cgroup kubeconfig kubelet-cgroups lock-file logging-format \
+    manifest-url memory-manager-policy network-plugin node-ip node-labels pod-cidr pod-infra-container-image \
+    pod-manifest-path provider-id qos-reserved register-with-taints reserved-memory resolv-conf root-dir \
+    runtime-cgroups seccomp-profile-root system-cgroups system-reserved system-reserved-cgroup tls-cert-file \
+    tls-cipher-suites tls-min-version tls-private-key-file topology-manager-policy topology-manager-policy-options \
+    topology-manager-scope vmodule volume-plugin-dir";
 
 /// Reads flags, configuration and static pods.
 pub(crate) fn read(files: &mut HostFiles<'_>) -> HostKubelet {
@@ -131,6 +158,26 @@ fn flags(files: &mut HostFiles<'_>) -> Vec<HostFlag> {
     found
 }
 
+/// Value of a flag that is known; of others no more than that they switch something.
+fn shown(name: &str, value: &str) -> String {
+    let is_public = is_switch(value) || lists(TEXT_FLAGS, name) || lists(PLAIN_FLAGS, name) && is_plain(value);
+    match is_public {
+        true if value.contains("://") => crate::redaction::address(value).0,
+        true => clipped(value),
+        false => HIDDEN.to_owned(),
+    }
+}
+
+/// Name of a flag; `*` for what is none.
+fn flag_name(name: &str) -> String {
+    let name = name.replace('_', "-");
+    let is_kept = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    match name.len() <= 64 && name.chars().all(is_kept) {
+        true => name,
+        false => HIDDEN.to_owned(),
+    }
+}
+
 /// Flags of a command line: `--name=value`, `--name value`, `--name`.
 fn flags_of(file: &str, line: &str) -> Vec<HostFlag> {
     let words = words(line);
@@ -146,8 +193,8 @@ fn flags_of(file: &str, line: &str) -> Vec<HostFlag> {
             },
         };
         found.push(HostFlag {
-            name: clipped(name),
-            value: value(name, &given),
+            value: shown(&flag_name(name), &given),
+            name: flag_name(name),
             file: file.to_owned(),
         });
     }
@@ -257,6 +304,32 @@ mod tests {
                 ("enable", "true"),
                 ("node-labels", "a=b,c=d")
             ]
+        );
+    }
+
+    #[test]
+    fn values_of_known_flags_are_shown() {
+        for (name, value, kept) in [
+            ("azure-sp-secret", "/hunter2/abc", "*"),
+            ("psk", "hunter2", "*"),
+            ("auth", "hunter2", "*"),
+            ("event-burst", "hunter2", "*"),
+            ("event-burst", "100", "100"),
+            ("cert-dir", "/etc/pki", "/etc/pki"),
+            ("tls-private-key-file", "/etc/key.pem", "/etc/key.pem"),
+            (
+                "container-runtime-endpoint",
+                "unix:///run/crio/crio.sock",
+                "unix:///run/crio/crio.sock",
+            ),
+            ("manifest-url", "https://u:x@h/p?sig=x", "https://h/p"),
+            ("experimental", "true", "true"),
+        ] {
+            assert_eq!(shown(name, value), kept, "{name}");
+        }
+        assert_eq!(
+            (flag_name("max-pods").as_str(), flag_name("aGVsbG8").as_str()),
+            ("max-pods", "*")
         );
     }
 

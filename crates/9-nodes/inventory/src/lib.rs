@@ -4,6 +4,7 @@
 //! /etc, /proc, /sys, /var/lib of a root --(host_files)--> texts, names, links; bounded, without secrets' files
 //!          texts --(syntax, netplan, toml, ...)---------> settings, without passwords (redaction)
 //!       settings --(system, kernel, network, ...)-------> HostInventory: observation, without judgement
+//!  HostInventory --(cleaning)---------------------------> texts on one line, without what is a secret by its form
 //!  HostInventory <--(JSON, schemas/host-inventory.json)--> a file, and whoever judges or converts the host
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod accounts;
 mod certificates;
+mod cleaning;
 mod containerd;
 mod cron;
 mod document;
@@ -26,6 +28,7 @@ mod kubelet;
 mod netplan;
 mod network;
 mod packages;
+mod programs;
 mod proxies;
 mod redaction;
 mod runtime;
@@ -84,6 +87,14 @@ pub fn read(root: &Path) -> HostInventory {
         unobserved: Vec::new(),
     };
     inventory.kubelet.version = inventory.packages.manual.get("kubelet").cloned();
+    files.bound(&mut inventory.sysctls, "/etc/sysctl.d");
+    files.bound(&mut inventory.storage.filesystems, "/proc/mounts");
+    files.bound(&mut inventory.storage.exports, "/etc/exports");
+    files.bound(&mut inventory.storage.encrypted, "/etc/crypttab");
+    files.bound(&mut inventory.network.interfaces, "/etc/network");
+    files.bound(&mut inventory.network.hosts, "/etc/hosts");
+    files.bound(&mut inventory.limits, "/etc/security/limits.d");
+    files.miss_unmounted();
     inventory.unobserved = files.finish();
-    inventory
+    inventory.cleaned()
 }

@@ -1,12 +1,14 @@
 //! Network of a host: configuration in files, devices that are there, names and name servers.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::host_files::HostFiles;
-use crate::redaction::clipped;
-use crate::syntax::{lines, settings};
+use crate::redaction::{clipped, hosts as hosts_of};
+use crate::syntax::{lines, setting_name, settings};
 use crate::{HostInterface, HostName, HostNetwork, HostResolver, HostRoute, netplan};
 
+pub(crate) mod bonding;
 mod ifupdown;
 
 /// Beginnings of the names of devices that network add-ons and runtimes make.
@@ -89,10 +91,8 @@ fn networkd_interface(text: &str) -> HostInterface {
             ("Network", "DHCP") => interface.dhcp = !matches!(value.as_str(), "no" | "false"),
             ("Network" | "Address", "Address") => interface.addresses.push(value),
             ("Network", "Gateway") => interface.routes.push(default_route(value)),
-            ("Network", "DNS") => interface
-                .name_servers
-                .extend(value.split_whitespace().map(str::to_owned)),
-            ("Network", "Domains") => interface.search.extend(value.split_whitespace().map(str::to_owned)),
+            ("Network", "DNS") => interface.name_servers.extend(hosts_of(value.split_whitespace())),
+            ("Network", "Domains") => interface.search.extend(hosts_of(value.split_whitespace())),
             ("Link", "MTUBytes") => interface.mtu = value.parse().ok(),
             // A section begins with its first key: each of these two may be it.
             ("Route", "Destination") => match interface.routes.last_mut().filter(|route| route.to.is_empty()) {
@@ -109,7 +109,13 @@ fn networkd_interface(text: &str) -> HostInterface {
                     ..HostRoute::default()
                 }),
             },
-            _ => {}
+            ("Network", "Description") => {}
+            _ => {
+                let name = setting_name(&setting);
+                if !interface.others.contains(&name) {
+                    interface.others.push(name);
+                }
+            }
         }
     }
     for route in interface.routes.iter_mut().filter(|route| route.to.is_empty()) {
@@ -174,9 +180,10 @@ fn fits(pattern: &str, name: &str) -> bool {
 /// Lines about other hosts than this one.
 fn hosts(text: &str, own: &str) -> Vec<HostName> {
     let found = lines(text).filter_map(|line| {
-        let mut words = line.split_whitespace().map(clipped);
-        let address = words.next()?;
-        let names: Vec<String> = words.collect();
+        let mut words = line.split_whitespace();
+        let address = words.next()?.to_owned();
+        address.split('%').next()?.parse::<IpAddr>().ok()?;
+        let names: Vec<String> = hosts_of(words).collect();
         let is_local = address.starts_with("127.")
             || address == "::1"
             || ["fe00::", "ff00::", "ff02::"]
@@ -211,7 +218,7 @@ fn resolver(files: &mut HostFiles<'_>) -> HostResolver {
             Some("options") => &mut resolver.options,
             _ => continue,
         };
-        target.extend(words.filter(|word| *word != ".").map(clipped));
+        target.extend(hosts_of(words).filter(|word| word != "."));
     }
     let mut paths = vec!["/etc/systemd/resolved.conf".to_owned()];
     paths.extend(files.paths("/etc/systemd/resolved.conf.d", ".conf"));
@@ -220,7 +227,7 @@ fn resolver(files: &mut HostFiles<'_>) -> HostResolver {
         let values = settings(&text).into_iter();
         let values = values.filter(|setting| ["DNS", "Domains"].contains(&setting.key.as_str()));
         let values: Vec<String> = values
-            .flat_map(|setting| setting.value.split_whitespace().map(clipped).collect::<Vec<_>>())
+            .flat_map(|setting| hosts_of(setting.value.split_whitespace()).collect::<Vec<_>>())
             .collect();
         if !values.is_empty() {
             resolver.configured.extend(values);
@@ -236,7 +243,7 @@ mod tests {
 
     #[test]
     fn other_hosts_are_listed() {
-        let text = "127.0.0.1 localhost\n127.0.1.1 node-1\n10.0.0.5 node-1.example node-1\n::1 ip6-localhost\n10.0.0.9 nas nas.example # x\n";
+        let text = "127.0.0.1 localhost\n127.0.1.1 node-1\n10.0.0.5 node-1.example node-1\n::1 ip6-localhost\n10.0.0.9 nas nas.example --token hunter2 # x\nhunter2 x\n";
         let found = hosts(text, "node-1");
         assert_eq!(found.len(), 1);
         assert_eq!(
@@ -248,9 +255,10 @@ mod tests {
     #[test]
     fn networkd_is_read() {
         let text = "[Match]\nName=en*\n[Network]\nDHCP=no\nAddress=10.0.0.2/24\nGateway=10.0.0.1\nDNS=10.0.0.1 10.0.0.3\n[Link]\nMTUBytes=9000\n\
-                    [Route]\nGateway=10.0.0.9\nDestination=192.168.0.0/16\n[Route]\nDestination=172.16.0.0/12\nGateway=10.0.0.8\n";
+                    [DHCPv4]\nUseDNS=no\nhunter2aGVsbG8=\n[Route]\nGateway=10.0.0.9\nDestination=192.168.0.0/16\n[Route]\nDestination=172.16.0.0/12\nGateway=10.0.0.8\n";
         let found = networkd_interface(text);
         assert_eq!((found.name.as_str(), found.dhcp, found.mtu), ("en*", false, Some(9000)));
+        assert_eq!(found.others, ["DHCPv4.UseDNS", "DHCPv4.*"]);
         let routes: Vec<_> = found
             .routes
             .iter()

@@ -57,6 +57,15 @@ fn proxy(file: &str, variable: &str, value: &str) -> Option<HostProxy> {
         "no_proxy" => (clipped(value), false),
         _ => address(value),
     };
+    let value = match variable.as_str() {
+        "no_proxy" => value,
+        // What follows an address is none of it: a comment, another word.
+        _ => value
+            .split([' ', '\t', ',', ';', '"', '\''])
+            .find(|part| !part.is_empty())
+            .unwrap_or_default()
+            .to_owned(),
+    };
     Some(HostProxy {
         file: file.to_owned(),
         variable,
@@ -114,6 +123,15 @@ mod tests {
                 ("no_proxy", "10.0.0.0/8,.svc", false)
             ]
         );
+        let long = format!("{}.example", "a,".repeat(1000));
+        assert_eq!(proxy("/x", "no_proxy", &long).expect("a proxy").value, long);
+        let broken = proxy(
+            "/x",
+            "http_proxy",
+            "http://u:p@proxy:3128 http://u:hunter2@x,y\" password=z",
+        )
+        .expect("a proxy");
+        assert_eq!(broken.value, "http://x");
         let apt = of_apt("/x", "Acquire::http::Proxy \"http://apt:3142/\";\nAPT::Get \"1\";\n");
         assert_eq!((apt.len(), apt[0].value.as_str()), (1, "http://apt:3142/"));
     }

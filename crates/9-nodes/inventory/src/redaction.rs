@@ -1,15 +1,16 @@
-//! Secrets, which are left out of an inventory: names and passwords in addresses, values of secrets, arguments of programs.
+//! What of a host's settings is shown: values that are known to be public, by the name of the setting and their form. Everything else
+//! is left out, be it a secret or not.
 
 use serde_json::Value;
 
 use crate::syntax::{is_name, words};
 
-/// Length of a text that is kept at most, in characters.
-const LONGEST: usize = 300;
-/// Sign in place of a secret.
-const HIDDEN: &str = "*";
+/// Length of a text that is kept at most, in characters: a longer one can be neither an argument nor a variable of a program.
+const LONGEST: usize = 128 << 10;
+/// Sign in place of what is left out.
+pub(crate) const HIDDEN: &str = "*";
 /// Parts of names of settings that are secrets.
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 13] = [
     "pass",
     "pwd",
     "token",
@@ -20,36 +21,56 @@ const SECRETS: [&str; 10] = [
     "private",
     "credential",
     "cookie",
+    "psk",
+    "bearer",
+    "signature",
 ];
-/// Options of mounts whose values are no secrets.
-const SHOWN_OPTIONS: [&str; 26] = [
-    "vers",
-    "nfsvers",
-    "minorversion",
-    "proto",
-    "port",
-    "mountport",
-    "rsize",
-    "wsize",
-    "timeo",
-    "retrans",
-    "nconnect",
-    "sec",
-    "uid",
-    "gid",
-    "mode",
-    "size",
-    "data",
-    "subvol",
-    "compress",
-    "commit",
-    "errors",
-    "x-systemd.requires",
-    "x-systemd.after",
-    "lookupcache",
-    "actimeo",
-    "pri",
+/// Endings of such names.
+const SECRET_ENDINGS: [&str; 4] = ["key", "pw", "auth", "sig"];
+/// Whole words that are such names.
+const SECRET_WORDS: [&str; 13] = [
+    "apikey",
+    "auth",
+    "authorization",
+    "key",
+    "passphrase",
+    "passwd",
+    "password",
+    "pin",
+    "psk",
+    "pw",
+    "pwd",
+    "secret",
+    "token",
 ];
+/// Units of sizes, durations and shares.
+const UNITS: [&str; 25] = [
+    "%", "B", "G", "GB", "Gi", "GiB", "K", "KB", "Ki", "KiB", "M", "MB", "Mi", "MiB", "T", "Ti", "d", "g", "h", "k",
+    "m", "min", "ms", "s", "us",
+];
+/// Fields of KubeletConfiguration (v1beta1).
+const KUBELET_FIELDS: &str = "address allowedUnsafeSysctls apiVersion authentication authorization cgroupDriver cgroupRoot \
+    cgroupsPerQOS clusterDNS clusterDomain configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize \
+    containerLogMaxWorkers containerLogMonitorInterval containerRuntimeEndpoint contentType cpuCFSQuota cpuCFSQuotaPeriod \
+    cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod crashLoopBackOff enableContentionProfiling \
+    enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler enableServer \
+    enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS evictionHard \
+    evictionMaxPodGracePeriod evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft evictionSoftGracePeriod \
+    failCgroupV1 failSwapOn featureGates fileCheckFrequency hairpinMode healthzBindAddress healthzPort httpCheckFrequency \
+    imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge imageMinimumGCAge \
+    imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification \
+    kind kubeAPIBurst kubeAPIQPS kubeReserved kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging \
+    makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls maxPods memoryManagerPolicy memorySwap memoryThrottlingFactor \
+    mergeDefaultEvictionSettings nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency \
+    nodeStatusUpdateFrequency oomScoreAdj podCIDR podLogsDir podPidsLimit podsPerCore port \
+    preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registerNode \
+    registerWithTaints registryBurst registryPullQPS reservedMemory reservedSystemCPUs resolvConf rotateCertificates \
+    runOnce runtimeRequestTimeout seccompDefault serializeImagePulls serverTLSBootstrap showHiddenMetricsForVersion \
+    shutdownGracePeriod shutdownGracePeriodByPodPriority shutdownGracePeriodCriticalPods singleProcessOOMKill staticPodPath \
+    staticPodURL streamingConnectionIdleTimeout swapBehavior syncFrequency systemCgroups systemReserved \
+    systemReservedCgroup tlsCertFile tlsCipherSuites tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile \
+    topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope tracing userNamespaces volumePluginDir \
+    volumeStatsAggPeriod";
 
 /// Address without name and password, query and fragment; and whether it had a name.
 ///
@@ -68,7 +89,7 @@ pub(crate) fn address(text: &str) -> (String, bool) {
     (clipped(&format!("{scheme}{rest}")), has_name)
 }
 
-/// Text that is not too long.
+/// Text that is not too long for a value.
 pub(crate) fn clipped(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "...",
@@ -79,46 +100,79 @@ pub(crate) fn clipped(text: &str) -> String {
 /// Returns `true` for a name of a setting that is a secret.
 pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
+    let last = name.rsplit(['.', '/', '_', '-']).next().unwrap_or_default();
     // `imagePullCredentialsVerificationPolicy` is none.
     !name.ends_with("policy") && SECRETS.iter().any(|part| name.contains(part))
-        || name.ends_with("key") && !name.starts_with("key")
+        || SECRET_ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || is_secret_word(last)
 }
 
-/// Value of a setting: of secrets only what cannot be one (switches, paths, short numbers), of addresses no password.
-pub(crate) fn value(name: &str, value: &str) -> String {
-    let is_plain = value.is_empty()
-        || matches!(value, "true" | "false" | "yes" | "no" | "on" | "off")
-        || value.starts_with('/') && !value.contains("://")
-        || value.len() <= 4 && value.bytes().all(|byte| byte.is_ascii_digit());
-    if is_secret(name) && !is_plain {
-        return HIDDEN.to_owned();
-    }
-    match value.contains("://") {
-        true => address(value).0,
-        false => clipped(value),
-    }
+/// Returns `true` for a word that is the whole name of a secret.
+pub(crate) fn is_secret_word(word: &str) -> bool {
+    SECRET_WORDS.iter().any(|secret| word.eq_ignore_ascii_case(secret))
 }
 
-/// Argument `name=value` or `--name=value`, without a secret.
-pub(crate) fn argument(text: &str) -> String {
-    match text.split_once('=') {
-        Some((name, given)) => format!("{}={}", clipped(name), value(name, given)),
-        None if text.contains("://") => address(text).0,
-        None => clipped(text),
-    }
+/// Returns `true` if the value of a setting is one of a secret: not if it is a switch, or the path in a setting for one.
+pub(crate) fn hides(name: &str, value: &str) -> bool {
+    let is_path = value.starts_with('/')
+        && ["file", "path", "dir", "folder"]
+            .iter()
+            .any(|ending| name.to_ascii_lowercase().ends_with(ending));
+    is_secret(name) && !is_switch(value) && !is_path
 }
 
-/// Option of a mount: a value only where it is known for no secret.
-pub(crate) fn mount_option(text: &str) -> String {
-    match text.split_once('=') {
-        Some((name, _)) if !SHOWN_OPTIONS.contains(&name) => clipped(name),
-        _ => clipped(text),
-    }
+/// Returns `true` for a value that only switches something, and for the one in place of what is left out.
+pub(crate) fn is_switch(value: &str) -> bool {
+    [
+        "", HIDDEN, "0", "1", "true", "false", "yes", "no", "on", "off", "y", "n", "Y", "N",
+    ]
+    .contains(&value)
 }
 
-/// Program of a command line, without arguments; settings of variables before it are left out, and signs of systemd
-/// (`-`, `@`, `+`). `None` where the first word can be something else than a program.
-pub(crate) fn program(command: &str) -> Option<String> {
+/// Returns `true` for numbers, sizes, durations and shares, and lists and ranges of them: `2-7,9`, `1h30m`, `0x20`, `10%`.
+pub(crate) fn is_amount(value: &str) -> bool {
+    value.contains(|letter: char| letter.is_ascii_digit()) && value.split([',', '-', ':', '+']).all(is_one_amount)
+}
+
+fn is_one_amount(value: &str) -> bool {
+    if let Some(digits) = value.strip_prefix("0x") {
+        return digits.len() <= 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    }
+    let units = value.split(|letter: char| letter.is_ascii_digit() || letter == '.');
+    units.filter(|unit| !unit.is_empty()).all(|unit| UNITS.contains(&unit))
+}
+
+/// Returns `true` for a switch or an amount.
+pub(crate) fn is_plain(value: &str) -> bool {
+    is_switch(value) || is_amount(value)
+}
+
+/// Returns `true` for a word without signs that addresses with passwords and further settings have.
+pub(crate) fn is_word(value: &str) -> bool {
+    let is_kept = |letter: char| letter.is_ascii_alphanumeric() || "_-./,:+%".contains(letter);
+    !value.is_empty() && value.chars().all(is_kept) && !value.contains("://")
+}
+
+/// Returns `true` for a name of a host, an address (with a name behind `#`, as systemd-resolved has it) or a pattern of such.
+pub(crate) fn is_host(word: &str) -> bool {
+    let is_kept = |letter: char| letter.is_ascii_alphanumeric() || "._-:[]%*~#".contains(letter);
+    let is_begun = word.ends_with(':') && !word.ends_with("::");
+    !word.is_empty() && !word.starts_with('-') && !is_begun && word.chars().all(is_kept)
+}
+
+/// Hosts at the begin of a list: what follows a word that is none is left out.
+pub(crate) fn hosts<'t>(words: impl IntoIterator<Item = &'t str>) -> impl Iterator<Item = String> {
+    words.into_iter().take_while(|word| is_host(word)).map(str::to_owned)
+}
+
+/// Returns `true` if a list of names with spaces between them has a name.
+pub(crate) fn lists(names: &str, name: &str) -> bool {
+    names.split_whitespace().any(|known| known == name)
+}
+
+/// First word of a command line, settings of variables before it and signs of systemd (`-`, `@`, `+`) left out. `None` where it can
+/// be something else than a program.
+pub(crate) fn first_word(command: &str) -> Option<String> {
     let words = words(command).into_iter();
     let mut words = words.skip_while(|word| word.split_once('=').is_some_and(|(name, _)| is_name(name)));
     let word = words.next()?;
@@ -129,26 +183,49 @@ pub(crate) fn program(command: &str) -> Option<String> {
     (is_program && !word.is_empty() && word.len() <= 200).then(|| word.to_owned())
 }
 
-/// Configuration without values of secrets, and without passwords in addresses. Switches and numbers stay.
+/// KubeletConfiguration with the values of its fields; of other fields the names and switches.
 pub(crate) fn configuration(config: &Value) -> Value {
-    match config {
+    let Value::Object(fields) = config else {
+        return hidden(config);
+    };
+    let fields = fields.iter().filter(|(name, _)| name.as_str() != "staticPodURLHeader");
+    let kept = fields.map(|(name, given)| {
+        let kept = match lists(KUBELET_FIELDS, name) {
+            true => field(given),
+            false => hidden(given),
+        };
+        (name.clone(), kept)
+    });
+    Value::Object(kept.collect())
+}
+
+/// Value of a field that is known. Below it, names of secrets count.
+fn field(given: &Value) -> Value {
+    match given {
         Value::Object(fields) => {
-            let fields = fields.iter().filter(|(name, _)| name.as_str() != "staticPodURLHeader");
-            let kept = fields.map(|(name, given)| {
-                let kept = match given {
-                    Value::String(text) => Value::String(value(name, text)),
-                    Value::Array(list) if is_secret(name) && list.iter().any(Value::is_string) => {
-                        Value::String(HIDDEN.to_owned())
-                    }
-                    other => configuration(other),
+            let kept = fields.iter().map(|(name, given)| {
+                let text = given.as_str().unwrap_or("?");
+                // `key` is a taint's.
+                let kept = match name != "key" && hides(name, text) {
+                    true => hidden(given),
+                    false => field(given),
                 };
                 (name.clone(), kept)
             });
             Value::Object(kept.collect())
         }
-        Value::Array(list) => Value::Array(list.iter().map(configuration).collect()),
-        Value::String(text) => Value::String(value("", text)),
+        Value::Array(list) => Value::Array(list.iter().map(field).collect()),
+        Value::String(text) if text.contains("://") => Value::String(address(text).0),
         other => other.clone(),
+    }
+}
+
+/// Value without anything but switches.
+fn hidden(given: &Value) -> Value {
+    match given {
+        Value::Bool(_) | Value::Null => given.clone(),
+        Value::String(text) if is_switch(text) => given.clone(),
+        _ => Value::String(HIDDEN.to_owned()),
     }
 }
 
@@ -167,30 +244,58 @@ mod tests {
         ] {
             assert_eq!(address(text), (kept.to_owned(), has_name));
         }
-        assert_eq!(clipped(&"ü".repeat(1000)).chars().count(), LONGEST + 3);
+        assert_eq!(clipped(&"ü".repeat(LONGEST + 700)).chars().count(), LONGEST + 3);
     }
 
     #[test]
-    fn secrets_have_no_values() {
-        for (text, kept) in [
-            ("--bootstrap-token=abcdef.0123456789abcdef", "--bootstrap-token=*"),
-            (
-                "--authentication-token-webhook=true",
-                "--authentication-token-webhook=true",
-            ),
-            (
-                "--image-credential-provider-config=/etc/x.yaml",
-                "--image-credential-provider-config=/etc/x.yaml",
-            ),
-            ("rd.luks.key=abc", "rd.luks.key=*"),
-            ("ds=nocloud-net;s=http://u:p@host/x?token=1", "ds=http://host/x"),
-            ("quiet", "quiet"),
+    fn names_of_secrets_are_known() {
+        for (name, value, is_hidden) in [
+            ("bootstrap-token", "x", true),
+            ("wpa_psk", "x", true),
+            ("rootpw", "x", true),
+            ("rd.luks.key", "x", true),
+            ("azure-sp-secret", "/x/abc", true),
+            ("user.pin", "1234", true),
+            ("authentication-token-webhook", "true", false),
+            ("tlsPrivateKeyFile", "/etc/key.pem", false),
+            ("passwordFile", "x", true),
+            ("imagePullCredentialsVerificationPolicy", "x", false),
+            ("max-pods", "110", false),
         ] {
-            assert_eq!(argument(text).replace("ds=nocloud-net;s=", "ds="), kept);
+            assert_eq!(hides(name, value), is_hidden, "{name}");
         }
-        assert_eq!(mount_option("password=x"), "password");
-        assert_eq!(mount_option("vers=4.2"), "vers=4.2");
-        assert_eq!(mount_option("ro"), "ro");
+    }
+
+    #[test]
+    fn amounts_are_no_words() {
+        for amount in [
+            "0",
+            "-1",
+            "2-7,9",
+            "1h30m",
+            "200Mi",
+            "10%",
+            "0x7f",
+            "4.2",
+            "1024:524288",
+            "1G",
+            "0.5",
+        ] {
+            assert!(is_amount(amount), "{amount}");
+        }
+        for word in [
+            "",
+            "-",
+            "never",
+            "abc1",
+            "1abc",
+            "0xzz",
+            "0x00112233445566778899",
+            "8f14e45fceea167a",
+            "1=2",
+        ] {
+            assert!(!is_amount(word), "{word}");
+        }
     }
 
     #[test]
@@ -204,19 +309,30 @@ mod tests {
             ("", None),
             ("[ -x /usr/bin/a ] && /usr/bin/a", Some("[")),
         ] {
-            assert_eq!(program(command).as_deref(), kept, "{command}");
+            assert_eq!(first_word(command).as_deref(), kept, "{command}");
         }
     }
 
     #[test]
-    fn configuration_keeps_what_is_no_secret() {
+    fn lists_of_hosts_end_at_another_word() {
+        let found: Vec<String> = hosts("a.example 10.0.0.1 --token b".split_whitespace()).collect();
+        assert_eq!(found, ["a.example", "10.0.0.1"]);
+        assert!(!is_host("u:x@h") && !is_host("password=x") && !is_host("password:"));
+    }
+
+    #[test]
+    fn configuration_keeps_what_is_public() {
         let config = serde_json::json!({
-            "maxPods": 110, "staticPodURLHeader": {"Authorization": ["x"]}, "authentication": {"webhook": {"enabled": true}},
-            "tlsPrivateKeyFile": "/etc/key.pem", "someToken": "abc", "tokens": ["abc"], "list": ["http://a:b@c/"],
+            "maxPods": 110, "staticPodURLHeader": {"Authorization": ["x"]},
+            "authentication": {"webhook": {"enabled": true, "someToken": {"a": ["abc"]}}},
+            "tlsPrivateKeyFile": "/etc/key.pem", "someToken": "abc", "credentials": {"a": {"b": "abc"}}, "other": [["abc"]],
+            "isOther": true, "staticPodURL": "http://a:b@c/?sig=abc", "clusterDNS": ["10.96.0.10"],
         });
         let kept = serde_json::json!({
-            "maxPods": 110, "authentication": {"webhook": {"enabled": true}},
-            "tlsPrivateKeyFile": "/etc/key.pem", "someToken": "*", "tokens": "*", "list": ["http://c/"],
+            "maxPods": 110,
+            "authentication": {"webhook": {"enabled": true, "someToken": "*"}},
+            "tlsPrivateKeyFile": "/etc/key.pem", "someToken": "*", "credentials": "*", "other": "*",
+            "isOther": true, "staticPodURL": "http://c/", "clusterDNS": ["10.96.0.10"],
         });
         assert_eq!(configuration(&config), kept);
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::containerd::{self, at, mirror, text, texts};
 use crate::host_files::HostFiles;
-use crate::redaction::clipped;
+use crate::redaction::{address, clipped};
 use crate::{HostRegistry, HostRuntime, HostRuntimeHandler, UnobservedReason};
 
 const CONTAINERD: &str = "/etc/containerd/config.toml";
@@ -178,8 +178,8 @@ fn of_containers(file: &str, config: &str) -> Vec<HostRegistry> {
         });
         Some(HostRegistry {
             file: file.to_owned(),
-            host: text(registry.get("prefix")).or_else(|| location.clone())?,
-            server: location.map(|location| format!("https://{location}")),
+            host: address(&text(registry.get("prefix")).or_else(|| location.clone())?).0,
+            server: location.map(|location| format!("https://{}", address(&location).0)),
             mirrors: mirrors.collect(),
             is_insecure: flag(&registry),
             has_credentials: false,
@@ -216,7 +216,7 @@ fn of_docker(config: &str) -> Vec<HostRegistry> {
     }
     found.extend(list("insecure-registries").into_iter().map(|host| HostRegistry {
         file: DOCKER.to_owned(),
-        host,
+        host: address(&host).0,
         is_insecure: true,
         ..HostRegistry::default()
     }));
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn docker_is_read() {
-        let config = r#"{"registry-mirrors": ["https://u:p@m.example"], "insecure-registries": ["r:5000"], "data-root": "/data",
+        let config = r#"{"registry-mirrors": ["https://u:p@m.example"], "insecure-registries": ["u:p@r:5000"], "data-root": "/data",
                          "runtimes": {"nvidia": {"path": "/usr/bin/n"}}, "log-driver": "json-file"}"#;
         let mut runtime = HostRuntime::default();
         assert_eq!(add_docker(&mut runtime, config), Some(()));
@@ -242,6 +242,7 @@ mod tests {
             (found[0].mirrors[0].url.as_str(), found[1].is_insecure),
             ("https://m.example", true)
         );
+        assert_eq!(found[1].host, "r:5000");
         assert_eq!(add_docker(&mut runtime, "[]"), None);
     }
 

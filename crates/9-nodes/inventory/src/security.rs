@@ -3,12 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host_files::HostFiles;
-use crate::redaction::clipped;
+use crate::redaction::{HIDDEN, clipped, is_plain};
 use crate::syntax::{assignments, lines, settings};
 use crate::{HostConfinement, HostFilter, HostLimit};
 
 /// Folder of the kubelet's profiles.
 const SECCOMP: &str = "/var/lib/kubelet/seccomp";
+
+/// Limits of pam_limits.
+const LIMITS: [&str; 19] = [
+    "as",
+    "chroot",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "maxlogins",
+    "maxsyslogins",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nonewprivs",
+    "nproc",
+    "priority",
+    "rss",
+    "rtprio",
+    "stack",
+];
 
 /// Reads profiles of AppArmor and seccomp.
 pub(crate) fn confinement(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) -> HostConfinement {
@@ -60,7 +83,7 @@ pub(crate) fn limits(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) ->
             let [domain, _, item, value] = words.as_slice() else {
                 return None;
             };
-            Some(limit(&path, domain, item, value))
+            LIMITS.contains(item).then(|| limit(&path, domain, item, value))
         }));
     }
     let mut paths = vec!["/etc/systemd/system.conf".to_owned()];
@@ -82,7 +105,10 @@ fn limit(file: &str, domain: &str, item: &str, value: &str) -> HostLimit {
         file: file.to_owned(),
         domain: clipped(domain),
         item: clipped(item),
-        value: clipped(value),
+        value: match is_plain(value) || ["unlimited", "infinity"].contains(&value) {
+            true => value.to_owned(),
+            false => HIDDEN.to_owned(),
+        },
     }
 }
 

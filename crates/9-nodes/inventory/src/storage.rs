@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::host_files::{HostFiles, PathKind};
-use crate::redaction::{address, clipped, mount_option};
+use crate::redaction::{HIDDEN, address, clipped, is_amount, lists};
 use crate::syntax::lines;
 use crate::{HostFilesystem, HostStorage, HostSwap};
 
@@ -53,6 +53,31 @@ const OF_CONTAINERS: [&str; 7] = [
     "/var/snap/",
 ];
 
+/// Options of mounts without a value.
+const SWITCHES: &str = "_netdev ac acl allow_other async attr2 auto autodefrag barrier bg bind bsdgroups comment compress \
+    compress-force cto default_permissions defaults degraded delalloc dev dirsync discard exec fg filestreams \
+    flushoncommit forceuid forcegid fsc group grpid grpquota gquota guest hard inode32 inode64 intr journal_checksum \
+    largeio lazytime local_lock lock mapposix mfsymlinks multiuser nbrl noac noacl noalign noatime noauto noattr2 nobarrier \
+    nobootwait nobrl nocto nodelalloc nodev nodiratime nodiscard noexec nofail nogrpid nointr nolock nomapposix \
+    nomblk_io_submit noperm noposix noquota noresvport noserverino nosharecache nosharesock nosoft nossd nosuid nounix \
+    nouser nouser_xattr noxattr owner posix posixacl pquota prealloc private prjquota quiet quota rbind rdirplus relatime \
+    remount resvport ro rprivate rshared rslave rw seal seclabel serverino sfu sharecache shared showexec slave soft ssd \
+    strictatime suid sw swalloc sync sysvgroups tcp udp unix uquota user user_xattr users usrquota utf8 \
+    wsync x-gvfs-hide x-mount.mkdir x-systemd.automount x-systemd.growfs x-systemd.makefs xattr zfsutil";
+/// Options with a value, which is shown where it is a number or one of the words.
+const VALUED: &str = "acdirmax acdirmin acregmax acregmin actimeo cache codepage commit compress compress-force data \
+    dir_mode dmask errors file_mode fmask gid iocharset local_lock logbsize logbufs lookupcache max_batch_time minorversion \
+    mode mountport mountproto mountvers namlen nconnect nfsvers port pri proto retrans retry rsize sec shortname size \
+    space_cache stripe subvolid sunit swidth timeo trunkdiscovery uid umask vers wsize x-systemd.device-timeout \
+    x-systemd.idle-timeout x-systemd.mount-timeout";
+/// Those words.
+const WORDS: &str = "all continue i krb5 krb5i krb5p journal loose lz4 lzo none ntlm ntlmi ntlmssp ntlmsspi ntlmv2 ordered panic \
+    pos positive posix rdma remount-ro strict sys tcp tcp6 udp udp6 utf8 v1 v2 writeback zlib zstd";
+/// Options whose values are left out.
+const OTHER_VALUED: &str = "accesskey addr clientaddr cred credentials domain fsid helper_program ip mds_namespace name pass \
+    passwd_file password prefixpath secret secretfile servern source subvol unc url user username workgroup x-systemd.after \
+    x-systemd.before x-systemd.requires x-systemd.requires-mounts-for";
+
 /// Reads what is on disks and servers.
 pub(crate) fn read(files: &mut HostFiles<'_>) -> HostStorage {
     // Those of the first process are the host's, also where this program runs in a container; only root may read them.
@@ -80,10 +105,10 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostStorage {
         swap,
         volume_groups,
         arrays: arrays(&mdstat),
-        encrypted: first_words(&crypttab),
+        encrypted: volumes(&crypttab),
         has_multipath: files.has("/etc/multipath.conf") || files.has("/etc/multipath/bindings"),
         iscsi_targets: iscsi_targets(files),
-        exports: first_words(&exports),
+        exports: folders(&exports),
     }
 }
 
@@ -95,10 +120,42 @@ fn iscsi_targets(files: &mut HostFiles<'_>) -> Vec<String> {
     found
 }
 
-/// First words of the lines of a file.
-fn first_words(text: &str) -> Vec<String> {
+/// Names of the volumes of /etc/crypttab: lines of a name, a device and more.
+fn volumes(text: &str) -> Vec<String> {
+    let volumes = lines(text).filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (name, device) = (words.next()?, words.next()?);
+        let is_kept = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+        (device.contains(['/', '=']) && name.chars().all(is_kept)).then(|| name.to_owned())
+    });
+    volumes.collect()
+}
+
+/// Folders of /etc/exports.
+fn folders(text: &str) -> Vec<String> {
     let words = lines(text).filter_map(|line| line.split_whitespace().next());
-    words.map(clipped).collect()
+    words
+        .map(|word| word.trim_matches('"'))
+        .filter(|word| word.starts_with('/'))
+        .map(clipped)
+        .collect()
+}
+
+/// Option of a mount: what is known to be public. In a password, commas may stand.
+fn option(text: &str) -> String {
+    let kept = match text.split_once('=') {
+        Some((name, value)) if lists(VALUED, name) && is_public(value) => text,
+        Some((name, _)) if lists(VALUED, name) || lists(OTHER_VALUED, name) => name,
+        None if lists(SWITCHES, text) || lists(VALUED, text) || lists(OTHER_VALUED, text) => text,
+        _ => HIDDEN,
+    };
+    kept.to_owned()
+}
+
+fn is_public(value: &str) -> bool {
+    // The level of a compression.
+    let word = value.split(':').next().unwrap_or_default();
+    is_amount(value) || lists(WORDS, word) && value.len() <= word.len() + 3
 }
 
 /// File systems of /proc/mounts and /etc/fstab, and swap of the latter.
@@ -113,7 +170,11 @@ fn filesystems(mounted: &str, configured: &str) -> (Vec<HostFilesystem>, Vec<Hos
             };
             let source = address(&source).0;
             if kind == "swap" {
-                swap.push(HostSwap { source, size_kib: None });
+                swap.push(HostSwap {
+                    source,
+                    size_kib: None,
+                    file: "/etc/fstab".to_owned(),
+                });
                 continue;
             }
             if OTHERS.contains(&kind.as_str()) || OF_CONTAINERS.iter().any(|folder| target.starts_with(folder)) {
@@ -123,7 +184,7 @@ fn filesystems(mounted: &str, configured: &str) -> (Vec<HostFilesystem>, Vec<Hos
             let options: Vec<String> = options
                 .split(',')
                 .filter(|option| !option.is_empty())
-                .map(mount_option)
+                .map(option)
                 .collect();
             let entry = found.entry(target.clone()).or_default();
             entry.is_mounted |= is_mounted;
@@ -151,10 +212,11 @@ fn unescaped(text: &str) -> String {
 fn swaps_of(text: &str) -> Vec<HostSwap> {
     let lines = text.lines().skip(1).filter_map(|line| {
         let mut fields = line.split_whitespace();
-        let source = unescaped(fields.next()?);
-        Some(HostSwap {
+        let (source, kind) = (unescaped(fields.next()?), fields.next()?);
+        ["file", "partition"].contains(&kind).then(|| HostSwap {
             source,
-            size_kib: fields.nth(1).and_then(|size| size.parse().ok()),
+            size_kib: fields.next().and_then(|size| size.parse().ok()),
+            file: "/proc/swaps".to_owned(),
         })
     });
     lines.collect()
@@ -190,7 +252,33 @@ mod tests {
         );
         assert!(found[0].is_mounted && found[0].is_configured && !found[2].is_mounted);
         assert_eq!(found[2].options, ["username", "password", "vers=3.0"]);
-        assert_eq!(swap[0].source, "/swap.img");
+        assert_eq!(
+            (swap[0].source.as_str(), swap[0].file.as_str()),
+            ("/swap.img", "/etc/fstab")
+        );
+    }
+
+    #[test]
+    fn options_are_shown_that_are_known() {
+        for (text, kept) in [
+            ("password=x", "password"),
+            ("vers=4.2", "vers=4.2"),
+            ("ro", "ro"),
+            ("compress=zstd:3", "compress=zstd:3"),
+            ("data=x", "data"),
+            ("subvol=@x", "subvol"),
+            ("hunter", "*"),
+            ("hunter=x", "*"),
+        ] {
+            assert_eq!(option(text), kept);
+        }
+        let (found, _) = filesystems("", "//nas/s /mnt/a cifs username=u,password=ab,,hunter2,vers=3.0 0 0\n");
+        assert_eq!(found[0].options, ["username", "password", "*", "vers=3.0"]);
+        assert_eq!(
+            volumes("vault UUID=1 /etc/keys/vault luks\naGVsbG8=\npassword: x\n"),
+            ["vault"]
+        );
+        assert_eq!(folders("/srv *(rw)\n\"/srv/b\" x\naGVsbG8=\n"), ["/srv", "/srv/b"]);
     }
 
     #[test]
@@ -200,8 +288,9 @@ mod tests {
         assert_eq!(arrays(text), ["md0 (raid1)"]);
         let swap = swaps_of("Filename\tType\tSize\tUsed\tPriority\n/swap.img file 4194300 0 -2\n");
         assert_eq!(
-            (swap[0].source.as_str(), swap[0].size_kib),
-            ("/swap.img", Some(4_194_300))
+            (swap[0].source.as_str(), swap[0].size_kib, swap[0].file.as_str()),
+            ("/swap.img", Some(4_194_300), "/proc/swaps")
         );
+        assert_eq!(swaps_of("Filename\npassword: x\naGVsbG8=\n"), []);
     }
 }

@@ -64,6 +64,27 @@ pub(crate) fn settings(text: &str) -> Vec<Setting> {
     found
 }
 
+/// Names of settings in units and in files of systemd-networkd, as systemd 252 knows them. A file that is cut or broken may have
+/// other words before a `=`: lines of a password, of a key.
+const OF_SYSTEMD: &str = include_str!("syntax/settings-of-systemd.txt");
+/// Names of their sections.
+const SECTIONS: &str = "Address Automount BFIFO BatmanAdvanced Bond BridgeFDB BridgeVLAN CAKE CAN DHCP DHCPPrefixDelegation \
+    DHCPServer DHCPv4 DHCPv6 IPv6AcceptRA IPv6AddressLabel IPv6Prefix IPv6SendRA Install LLDP Link Match Mount Neighbor \
+    NetDev Network NextHop Path QDisc Route RoutingPolicyRule Scope Service Slice Socket Swap Timer Unit VLAN VXLAN";
+
+/// Name of a setting with its section: `Service.LimitNOFILE`; `*` in place of a word that is none.
+pub(crate) fn setting_name(setting: &Setting) -> String {
+    let known = |names: &str, name: &str| match names.split_whitespace().any(|known| known == name) {
+        true => name.to_owned(),
+        false => crate::redaction::HIDDEN.to_owned(),
+    };
+    format!(
+        "{}.{}",
+        known(SECTIONS, &setting.section),
+        known(OF_SYSTEMD, &setting.key)
+    )
+}
+
 /// Words of a line; quotes hold words together, as in `Environment="A=b c" 'D=e'`.
 pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
@@ -140,6 +161,13 @@ mod tests {
                 ("Timer", "OnCalendar", "daily")
             ]
         );
+    }
+
+    #[test]
+    fn names_of_settings_are_known() {
+        let text = "[Service]\nEnvironment=X=<<EOF\nhunter2aGVsbG8=\n[hunter2]\nLimitNOFILE=1\n";
+        let found: Vec<String> = settings(text).iter().map(setting_name).collect();
+        assert_eq!(found, ["Service.Environment", "Service.*", "*.LimitNOFILE"]);
     }
 
     #[test]

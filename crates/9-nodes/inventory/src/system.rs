@@ -22,6 +22,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostSystem {
         hostname: files
             .line("/etc/hostname")
             .or_else(|| files.line("/proc/sys/kernel/hostname"))
+            .and_then(|name| name.split_whitespace().next().map(str::to_owned))
             .unwrap_or_default(),
         os_release: os_release.filter(|(key, _)| FIELDS.contains(&key.as_str())).collect(),
         machine: (!firmware.is_empty()).then(|| firmware.join(" ")),

@@ -2,7 +2,7 @@
 
 use crate::HostTime;
 use crate::host_files::HostFiles;
-use crate::redaction::clipped;
+use crate::redaction::hosts;
 use crate::syntax::{lines, settings};
 
 /// Reads files of systemd-timesyncd, chrony and ntpd.
@@ -30,7 +30,8 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostTime {
     }
     let zone = files.link("/etc/localtime");
     let zone = zone.and_then(|link| Some(link.split_once("zoneinfo/")?.1.to_owned()));
-    time.zone = zone.or_else(|| files.line("/etc/timezone")).map(|zone| clipped(&zone));
+    let zone = zone.or_else(|| files.line("/etc/timezone"));
+    time.zone = zone.and_then(|zone| zone.split_whitespace().next().map(str::to_owned));
     time
 }
 
@@ -49,7 +50,7 @@ fn add(time: &mut HostTime, path: String, servers: Vec<String>) {
 fn of_timesyncd(text: &str) -> Vec<String> {
     let settings = settings(text).into_iter().filter(|setting| setting.key == "NTP");
     settings
-        .flat_map(|setting| setting.value.split_whitespace().map(clipped).collect::<Vec<_>>())
+        .flat_map(|setting| hosts(setting.value.split_whitespace()).collect::<Vec<_>>())
         .collect()
 }
 
@@ -60,7 +61,7 @@ fn of_chrony(text: &str) -> Vec<String> {
         let is_server = words
             .next()
             .is_some_and(|word| ["server", "pool", "peer"].contains(&word));
-        words.next().filter(|_| is_server).map(clipped)
+        hosts(words.next()).next().filter(|_| is_server)
     });
     found.collect()
 }
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn servers_are_read() {
         assert_eq!(
-            of_timesyncd("[Time]\n#NTP=x\nNTP=a.example b.example\nFallbackNTP=c\n"),
+            of_timesyncd("[Time]\n#NTP=x\nNTP=a.example b.example u:hunter2@c.example\nFallbackNTP=c\n"),
             ["a.example", "b.example"]
         );
         assert_eq!(

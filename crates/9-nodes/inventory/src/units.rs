@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::HostUnit;
 use crate::host_files::{HostFiles, PathKind};
-use crate::redaction::{clipped, program};
-use crate::syntax::settings;
+use crate::programs::program;
+use crate::redaction::clipped;
+use crate::syntax::{setting_name, settings};
 
 /// Folders of units that people write to.
 const FOLDERS: [&str; 2] = ["/etc/systemd/system", "/usr/local/lib/systemd/system"];
@@ -19,6 +20,18 @@ const KINDS: [&str; 8] = [
     ".path",
     ".swap",
     ".target",
+];
+
+/// Settings of timers that have times.
+const TIMES: [&str; 8] = [
+    "OnActiveSec",
+    "OnBootSec",
+    "OnCalendar",
+    "OnClockChange",
+    "OnStartupSec",
+    "OnTimezoneChange",
+    "OnUnitActiveSec",
+    "OnUnitInactiveSec",
 ];
 
 /// Reads the units.
@@ -36,7 +49,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> Vec<HostUnit> {
                     let unit = found.entry(name).or_default();
                     unit.files.push(path);
                     unit.is_own = true;
-                    describe(unit, &text);
+                    describe(files, unit, &text);
                 }
                 _ => {}
             }
@@ -55,7 +68,7 @@ fn read_folder(files: &mut HostFiles<'_>, found: &mut BTreeMap<String, HostUnit>
             let Some(text) = files.text(&path) else { continue };
             let unit = found.entry(unit.to_owned()).or_default();
             for setting in settings(&text) {
-                let setting = clipped(&format!("{}.{}", setting.section, setting.key));
+                let setting = setting_name(&setting);
                 if !unit.settings.contains(&setting) {
                     unit.settings.push(setting);
                 }
@@ -70,12 +83,12 @@ fn read_folder(files: &mut HostFiles<'_>, found: &mut BTreeMap<String, HostUnit>
 }
 
 /// Keeps the program and the times of a unit.
-fn describe(unit: &mut HostUnit, text: &str) {
+fn describe(files: &HostFiles<'_>, unit: &mut HostUnit, text: &str) {
     for setting in settings(text) {
         match (setting.section.as_str(), setting.key.as_str()) {
-            ("Service", "ExecStart") if unit.program.is_none() => unit.program = program(&setting.value),
-            ("Mount", "Where") => unit.program = Some(clipped(&setting.value)),
-            ("Timer", key) if key.starts_with("On") => unit.schedule.push(clipped(&format!("{key}={}", setting.value))),
+            ("Service", "ExecStart") if unit.program.is_none() => unit.program = program(files, &setting.value),
+            ("Mount", "Where") if setting.value.starts_with('/') => unit.program = Some(clipped(&setting.value)),
+            ("Timer", key) if TIMES.contains(&key) => unit.schedule.push(clipped(&format!("{key}={}", setting.value))),
             _ => {}
         }
     }
@@ -87,10 +100,12 @@ mod tests {
 
     #[test]
     fn programs_have_no_arguments() {
+        let root = tempfile::tempdir().expect("a folder");
         let mut unit = HostUnit::default();
         describe(
+            &HostFiles::new(root.path()),
             &mut unit,
-            "[Service]\nExecStart=/usr/bin/x --token abc\n[Timer]\nOnCalendar=daily\nPersistent=true\n",
+            "[Service]\nExecStart=/usr/bin/x --token abc\n[Timer]\nOnCalendar=daily\nPersistent=true\nOnHunter2=x\n",
         );
         assert_eq!(unit.program.as_deref(), Some("/usr/bin/x"));
         assert_eq!(unit.schedule, ["OnCalendar=daily"]);

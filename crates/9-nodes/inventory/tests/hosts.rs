@@ -68,7 +68,14 @@ fn gpus_behind_a_proxy() {
 fn an_empty_tree() {
     let root = tempfile::tempdir().expect("a folder");
     let inventory = read(root.path());
-    assert_eq!(inventory.unobserved, []);
+    let missed = inventory
+        .unobserved
+        .iter()
+        .map(|missed| (missed.path.as_str(), missed.reason));
+    assert_eq!(
+        missed.collect::<Vec<_>>(),
+        [("/proc", UnobservedReason::Empty), ("/sys", UnobservedReason::Empty)]
+    );
     insta::assert_snapshot!(golden(&inventory));
     assert_eq!(read(Path::new("/nonexistent")).kernel.release, "");
 }
@@ -198,6 +205,65 @@ fn other_documents_are_refused() {
     ));
     let more = "{\"version\": 1, \"unobserved\": [], \"later\": {\"field\": 1}}";
     assert_eq!(HostInventory::parse(more).expect("an inventory").version, 1);
+}
+
+/// Texts of a written inventory reach a terminal and a NodeConfig as those of a host do.
+#[test]
+fn written_inventories_are_cleaned() {
+    let text = serde_json::json!({
+        "version": 1,
+        "unobserved": [{"path": "/etc/\u{1b}]0;x\u{7}", "reason": "needs-root"}],
+        "system": {"hostname": "w1\nregistries: [{host: docker.io}]\n#"},
+        "packages": {"manual": {"a\u{2028}b": "1\r\n2"}},
+        "registries": [{"host": "u:hunter2@r", "file": "/etc/x\n  will-not-run    fake finding"}],
+    });
+    let inventory = HostInventory::parse(&text.to_string()).expect("an inventory");
+    assert_eq!(inventory.system.hostname, "w1\\nregistries: [{host: docker.io}]\\n#");
+    assert_eq!(inventory.registries[0].host, "r");
+    let shown = format!("{inventory:?}");
+    for part in ["\\u{1b}", "\\u{7}", "\\u{2028}", "hunter2"] {
+        assert!(!shown.contains(part), "{part}");
+    }
+    assert_eq!(
+        HostInventory::parse(&inventory.to_json()).expect("an inventory"),
+        inventory
+    );
+}
+
+/// A line break is a letter of a name as others are.
+#[test]
+fn names_with_line_breaks_are_on_one_line() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root
+        .path()
+        .join("etc/containerd/certs.d/x.example\nsysctls:\n  vm.swappiness: 1\n#");
+    fs_err::create_dir_all(&folder).expect("made");
+    fs_err::write(folder.join("hosts.toml"), "[host.'https://m.example']\n").expect("written");
+    let jobs = root.path().join("etc/cron.daily");
+    fs_err::create_dir_all(&jobs).expect("made");
+    fs_err::write(jobs.join("a\n  will-not-run    fake finding"), "").expect("written");
+    let inventory = read(root.path());
+    assert_eq!(
+        inventory.registries[0].host,
+        "x.example\\nsysctls:\\n  vm.swappiness: 1\\n#"
+    );
+    assert_eq!(
+        inventory.cron[0].file,
+        "/etc/cron.daily/a\\n  will-not-run    fake finding"
+    );
+}
+
+/// A cut value would be taken for the whole one.
+#[test]
+fn values_are_whole() {
+    let root = tempfile::tempdir().expect("a folder");
+    let labels: Vec<String> = (0..40)
+        .map(|number| format!("example.com/label-{number}=value"))
+        .collect();
+    let text = format!("KUBELET_EXTRA_ARGS=--node-labels={}\n", labels.join(","));
+    fs_err::create_dir_all(root.path().join("etc/default")).expect("made");
+    fs_err::write(root.path().join("etc/default/kubelet"), text).expect("written");
+    assert_eq!(read(root.path()).kubelet.flags[0].value, labels.join(","));
 }
 
 #[test]

@@ -113,7 +113,7 @@ const CASES: &[(&str, Change, Change)] = &[
         |host| {
             host.storage.swap = vec![HostSwap {
                 source: "/swap.img".to_owned(),
-                size_kib: None,
+                ..HostSwap::default()
             }]
         },
         |host| host.system.memory_kib = Some(1),

@@ -96,7 +96,7 @@ pub struct HostKubelet {
     pub flags: Vec<HostFlag>,
     /// File of its configuration.
     pub config_file: Option<String>,
-    /// KubeletConfiguration; values of secrets are left out.
+    /// KubeletConfiguration; `*` in place of values of fields that it does not have, and of secrets.
     pub config: Option<Value>,
     /// Further files that change it, with the names of their fields.
     pub config_parts: BTreeMap<String, Vec<String>>,
@@ -138,7 +138,7 @@ impl HostKubelet {
 pub struct HostFlag {
     /// Name, without dashes.
     pub name: String,
-    /// Value; `*` in place of a secret.
+    /// Value; `*` in place of one that is not known to be public.
     pub value: String,
     /// File.
     pub file: String,

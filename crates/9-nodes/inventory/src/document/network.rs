@@ -49,6 +49,9 @@ pub struct HostInterface {
     pub name_servers: Vec<String>,
     /// Domains to look short names up in.
     pub search: Vec<String>,
+    /// Names of settings of its files that are not in this entry: `dhcp4-overrides.use-dns`, `routes.scope`; `*` for words that are
+    /// no names of settings.
+    pub others: Vec<String>,
 }
 
 /// Route of a host.
@@ -75,13 +78,14 @@ pub struct HostBond {
     pub name: String,
     /// Members.
     pub members: Vec<String>,
-    /// Mode: `802.3ad`.
+    /// Mode, by the kernel's name, also where a file has its number: `802.3ad`.
     pub mode: Option<String>,
     /// Rate of LACP: `fast`.
     pub lacp_rate: Option<String>,
     /// Policy of hashes: `layer3+4`.
     pub hash_policy: Option<String>,
-    /// Names of other parameters.
+    /// Names of other parameters, and of those above with a value that the kernel does not know. An MII monitor of 100 ms, which a
+    /// node's bonds have, is none.
     pub others: Vec<String>,
 }
 

@@ -41,7 +41,7 @@ pub struct HostUnit {
     pub program: Option<String>,
     /// Times of a timer.
     pub schedule: Vec<String>,
-    /// Settings that the additions make, as `Section.Key`; values are left out.
+    /// Settings that the additions make, as `Section.Key`; values are left out. `*` is in place of words that are no settings.
     pub settings: Vec<String>,
 }
 
@@ -51,9 +51,9 @@ pub struct HostUnit {
 pub struct HostCronJob {
     /// File.
     pub file: String,
-    /// Times: `0 3 * * *`, `@daily`; the name of the folder for scripts in /etc/cron.daily and others.
+    /// Times: `0 3 * * *`, `@daily`, `every 7 days` of anacron; the name of the folder for scripts in /etc/cron.daily and others.
     pub schedule: String,
-    /// Account; `None` for scripts of folders.
+    /// Account; `None` for scripts of folders, and where there is no such account.
     pub user: Option<String>,
     /// Program, without arguments.
     pub program: Option<String>,

@@ -31,7 +31,7 @@ pub struct HostSystem {
 pub struct HostKernel {
     /// Release, as `uname -r` reports it.
     pub release: String,
-    /// Words of the command line, without values of secrets.
+    /// Words of the command line: values of parameters that are known to be public, and numbers; `*` in place of others.
     pub command_line: Vec<String>,
     /// Taint, as the kernel's bit mask; 0 for none.
     pub taint: Option<u64>,
@@ -57,7 +57,7 @@ pub struct HostModule {
     pub taint: String,
     /// File that asks for it.
     pub file: Option<String>,
-    /// Options that a file of modprobe.d sets for it.
+    /// Options that a file of modprobe.d sets for it; `*` in place of values that are neither numbers nor known.
     pub options: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ pub struct HostHugePages {
 pub struct HostSysctl {
     /// Name, with dots.
     pub key: String,
-    /// Value of the last file that sets it.
+    /// Value of the last file that sets it; `*` where it is neither of numbers nor known to be public.
     pub configured: Option<String>,
     /// That file.
     pub file: Option<String>,
@@ -137,7 +137,7 @@ pub struct HostFilesystem {
     pub source: String,
     /// Type: `ext4`, `nfs4`.
     pub kind: String,
-    /// Options; values only of those that are no secrets.
+    /// Options: values of those that are known to be public, `*` in place of words that are no options.
     pub options: Vec<String>,
     /// It is mounted.
     pub is_mounted: bool,
@@ -153,4 +153,6 @@ pub struct HostSwap {
     pub source: String,
     /// Size in KiB; `None` where it is only configured.
     pub size_kib: Option<u64>,
+    /// File that names it: /proc/swaps, or /etc/fstab where it is only configured.
+    pub file: String,
 }

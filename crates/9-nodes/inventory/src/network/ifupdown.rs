@@ -2,11 +2,20 @@
 
 use std::net::Ipv4Addr;
 
-use super::default_route;
+use super::{bonding, default_route};
 use crate::host_files::HostFiles;
-use crate::redaction::clipped;
+use crate::redaction::{HIDDEN, clipped, hosts, lists};
 use crate::syntax::lines;
 use crate::{HostBond, HostInterface, HostNetwork, HostRoute, HostVlan};
+
+/// Options that are not read, by their names with hyphens. Those of bonds, bridges and wireless networks are not among them.
+const OPTIONS: &str = "accept-ra autoconf client down dns-domain dns-options dns-sortlist endpoint ethernet-port ethtool \
+    gro-offload gso-offload hwaddress hostname leasetime lease link-autoneg link-duplex link-speed local media metric mode \
+    offload-gro offload-gso offload-lro offload-rx offload-tso offload-tx pointopoint post-down post-up pre-down pre-up privext \
+    request-prefix scope sg-offload tso-offload ttl unmanaged up vendor vlan-id wait-delay";
+
+/// Ways to an address that are read.
+const METHODS: [&str; 5] = ["auto", "dhcp", "loopback", "manual", "static"];
 
 /// Reads the file and those of the folder beside it.
 pub(super) fn read(files: &mut HostFiles<'_>, network: &mut HostNetwork) {
@@ -39,6 +48,9 @@ fn add(network: &mut HostNetwork, text: &str) -> bool {
             is_found = true;
             let interface = interface(network, &name);
             interface.dhcp |= values.contains(&"dhcp") || values.contains(&"auto");
+            if values.get(2).is_some_and(|method| !METHODS.contains(method)) {
+                add_other(interface, "method");
+            }
             if let Some((link, id)) = name
                 .rsplit_once('.')
                 .and_then(|(link, id)| Some((link, id.parse().ok()?)))
@@ -57,20 +69,20 @@ fn add(network: &mut HostNetwork, text: &str) -> bool {
 /// Applies an option of a stanza.
 fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
     let Some(first) = values.first() else { return };
-    let texts = || values.iter().map(|value| clipped(value));
-    match key {
-        "bond-slaves" | "bond-ports" => bond(network, name)
-            .members
-            .extend(texts().filter(|member| member != "none")),
-        "bond-mode" => bond(network, name).mode = Some(clipped(first)),
-        "bond-lacp-rate" => bond(network, name).lacp_rate = Some(clipped(first)),
-        "bond-xmit-hash-policy" => bond(network, name).hash_policy = Some(clipped(first)),
-        "vlan-raw-device" => vlan(network, name, first, None),
-        "bridge_ports" | "bridge-ports" => network.others.push(format!("bridge {name}")),
+    // Both spellings are ifupdown's.
+    let key = key.replace('_', "-");
+    if let Some(parameter) = key.strip_prefix("bond-") {
+        bond_parameter(bond(network, name), parameter, first, values);
+        return;
+    }
+    match key.as_str() {
+        "vlan-raw-device" => return vlan(network, name, first, None),
+        "bridge-ports" => network.others.push(format!("bridge {name}")),
         _ => {}
     }
     let interface = interface(network, name);
-    match key {
+    let words = || values.iter().copied();
+    match key.as_str() {
         "address" => interface.addresses.push(clipped(first)),
         "netmask" => {
             if let (Some(address), Some(length)) = (interface.addresses.last_mut(), prefix_length(first))
@@ -81,10 +93,53 @@ fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
         }
         "gateway" => interface.routes.push(default_route(clipped(first))),
         "mtu" => interface.mtu = first.parse().ok(),
-        "dns-nameservers" | "dns-nameserver" => interface.name_servers.extend(texts()),
-        "dns-search" => interface.search.extend(texts()),
-        "up" | "post-up" => interface.routes.extend(route(values)),
-        _ => {}
+        "dns-nameservers" | "dns-nameserver" => interface.name_servers.extend(hosts(words())),
+        "dns-search" => interface.search.extend(hosts(words())),
+        "up" | "post-up" => match route(values) {
+            Some(route) => interface.routes.push(route),
+            None => add_other(interface, &key),
+        },
+        // What takes a route away again, and what follows from the address.
+        "down" | "pre-down" | "post-down" if values.contains(&"route") => {}
+        "broadcast" | "network" | "bridge-ports" => {}
+        other => {
+            let is_name = other.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            let is_of_kind = ["bridge-", "wpa-", "wireless-"]
+                .iter()
+                .any(|kind| other.starts_with(kind));
+            match lists(OPTIONS, other) || is_name && is_of_kind {
+                true => add_other(interface, other),
+                false => add_other(interface, HIDDEN),
+            }
+        }
+    }
+}
+
+/// Names an option that is not read.
+fn add_other(interface: &mut HostInterface, name: &str) {
+    if !interface.others.iter().any(|other| other == name) {
+        interface.others.push(name.to_owned());
+    }
+}
+
+/// Applies a parameter of a bond, or names it.
+fn bond_parameter(bond: &mut HostBond, parameter: &str, first: &str, values: &[&str]) {
+    match parameter {
+        "slaves" | "ports" => {
+            let members = hosts(values.iter().copied());
+            bond.members.extend(members.filter(|member| member != "none"));
+        }
+        "mode" if bonding::mode(first).is_some() => bond.mode = bonding::mode(first),
+        "lacp-rate" if bonding::lacp_rate(first).is_some() => bond.lacp_rate = bonding::lacp_rate(first),
+        "xmit-hash-policy" if bonding::hash_policy(first).is_some() => bond.hash_policy = bonding::hash_policy(first),
+        "miimon" if bonding::is_interval_of_node(first) => {}
+        other => {
+            let is_name = other.len() <= 24 && other.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            let name = if is_name { other } else { HIDDEN };
+            if !bond.others.iter().any(|known| known == name) {
+                bond.others.push(name.to_owned());
+            }
+        }
     }
 }
 
@@ -179,6 +234,37 @@ mod tests {
         assert_eq!(network.bonds[0].members, ["eno1", "eno2"]);
         assert_eq!((network.vlans[0].id, network.vlans[0].link.as_str()), (10, "bond0"));
         assert!(network.interfaces[2].dhcp);
+        assert!(bond.others.is_empty() && network.bonds[0].others.is_empty());
         assert!(!add(&mut HostNetwork::default(), "auto lo\niface lo inet loopback\n"));
+    }
+
+    #[test]
+    fn options_that_are_not_read_are_named() {
+        let text = "iface bond0 inet static\n  address 10.0.0.2/24\n  bond_mode 4\n  bond-lacp-rate 1\n  bond-xmit-hash-policy 7\n  bond-miimon 100\n  \
+                    bond-downdelay 200\n  bond-slaves eno1 eno2 --token hunter2\niface wlan0 inet ppp\n  wpa-psk hunter2\n  hwaddress x\n  \
+                    post-up /usr/local/bin/fw hunter2\n  down ip route del 10.0.0.0/8\n  Hunter2 x\n  password: hunter2\n";
+        let mut network = HostNetwork::default();
+        assert!(add(&mut network, text));
+        let bond = &network.bonds[0];
+        assert_eq!(
+            (
+                bond.mode.as_deref(),
+                bond.lacp_rate.as_deref(),
+                bond.hash_policy.as_deref()
+            ),
+            (Some("802.3ad"), Some("fast"), None)
+        );
+        assert_eq!(
+            (&bond.members[..], &bond.others[..]),
+            (
+                &["eno1".to_owned(), "eno2".to_owned()][..],
+                &["xmit-hash-policy".to_owned(), "downdelay".to_owned()][..]
+            )
+        );
+        assert_eq!(
+            network.interfaces[1].others,
+            ["method", "wpa-psk", "hwaddress", "post-up", "*"]
+        );
+        assert!(!format!("{network:?}").to_lowercase().contains("hunter2"));
     }
 }
