@@ -211,33 +211,13 @@ fn reported_of_host(host: &ExaminedHost<'_>) -> Vec<ReportedFinding> {
 fn unread_of_host(host: &ExaminedHost<'_>) -> Vec<UnreadSource> {
     let name = id_of_host(host).name;
     let unobserved = host.inventory.unobserved.iter();
-    let unobserved = unobserved.map(|missed| (line(&missed.path), missed.reason.sentence()));
-    let empty = empty_views(host.inventory).into_iter();
     unobserved
-        .chain(empty.map(|(path, reason)| (path.to_owned(), reason)))
+        .map(|missed| (line(&missed.path), missed.reason.sentence()))
         .map(|(path, reason)| UnreadSource {
             source: format!("{name}: {path}"),
             reason: reason.to_owned(),
         })
         .collect()
-}
-
-/// Views of the kernel that an inventory has nothing of, as that of a disk that is mounted elsewhere: each with what is not
-/// judged.
-fn empty_views(inventory: &HostInventory) -> Vec<(&'static str, &'static str)> {
-    let (kernel, system) = (&inventory.kernel, &inventory.system);
-    let proc = kernel.release.is_empty() && kernel.command_line.is_empty();
-    let sys = inventory.devices.is_empty() && system.machine.is_none() && !system.is_uefi;
-    let views = [
-        (
-            proc,
-            "/proc",
-            "it is empty: the kernel's command line, its loaded modules and what is mounted are not judged",
-        ),
-        (sys, "/sys", "it is empty: firmware, drivers and devices are not judged"),
-    ];
-    let empty = views.into_iter().filter(|(is_empty, ..)| *is_empty);
-    empty.map(|(_, path, reason)| (path, reason)).collect()
 }
 
 /// The JSON schema of [`PreflightDocument`].
