@@ -50,6 +50,9 @@ impl HostRule {
     }
 }
 
+/// Length of a finding's sentence, in characters.
+const LONGEST_MESSAGE: usize = 1500;
+
 /// Finding about a host.
 #[derive(Debug, Clone)]
 pub struct HostFinding {
@@ -85,10 +88,11 @@ pub(crate) struct HostFound<'f> {
 impl HostFound<'_> {
     /// Reports a place.
     pub(crate) fn add(&mut self, place: &str, message: impl Into<String>, help: impl Into<String>) {
+        let message: String = message.into();
         self.findings.push(HostFinding {
             rule: self.rule,
             place: place.to_owned(),
-            message: message.into(),
+            message: boundary::shortened(&message, LONGEST_MESSAGE),
             help: help.into(),
             lines: None,
         });
@@ -169,10 +173,10 @@ pub fn examine_host(host: &HostInventory, node: &NodeFacts, config: Option<&str>
     findings
 }
 
-/// Texts as a list in a sentence: at most `most` of them, then the number of others.
+/// Texts as a list in a sentence: at most `most` of them, of long ones the beginning, then the number of others.
 pub(crate) fn listed<'t>(texts: impl IntoIterator<Item = &'t str>, most: usize) -> String {
     let texts: Vec<&str> = texts.into_iter().collect();
-    let shown: Vec<&str> = texts.iter().take(most).copied().collect();
+    let shown: Vec<String> = texts.iter().take(most).map(|text| boundary::shown(text)).collect();
     match texts.len().saturating_sub(most) {
         0 => shown.join(", "),
         others => format!("{} and {others} more", shown.join(", ")),
@@ -187,5 +191,6 @@ mod tests {
     fn long_lists_are_cut() {
         assert_eq!(listed(["a", "b"], 2), "a, b");
         assert_eq!(listed(["a", "b", "c", "d"], 2), "a, b and 2 more");
+        assert!(listed([&*"x".repeat(1000), "b"], 2).ends_with("x…, b"));
     }
 }

@@ -113,7 +113,8 @@ const CASES: &[(&str, Change, Change)] = &[
         |host| {
             host.storage.swap = vec![HostSwap {
                 source: "/swap.img".to_owned(),
-                ..HostSwap::default()
+                size_kib: None,
+                file: "/etc/fstab".to_owned(),
             }]
         },
         |host| host.system.memory_kib = Some(1),
@@ -446,39 +447,79 @@ fn every_rule_has_an_example_and_a_counter_example() {
 }
 
 #[test]
-fn the_interval_of_a_bond_is_a_nodes_own() {
-    let bond = |others: &[&str]| HostBond {
+fn settings_that_are_not_read_are_named() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let mut host = HostInventory::default();
+    host.network.bonds = vec![HostBond {
         name: "bond0".to_owned(),
         members: vec!["eth0".to_owned()],
-        others: others.iter().map(|name| (*name).to_owned()).collect(),
+        others: names(&["mii-monitor-interval", "*"]),
         ..HostBond::default()
-    };
-    let rules = |others: &[&str]| {
-        let mut host = HostInventory::default();
-        host.network.bonds = vec![bond(others)];
-        host.network.interfaces = vec![HostInterface {
+    }];
+    host.network.interfaces = vec![
+        HostInterface {
             addresses: vec!["10.0.0.2/24".to_owned()],
             ..interface("bond0")
-        }];
+        },
+        HostInterface {
+            others: names(&["dhcp4-overrides.use-dns", "optional"]),
+            ..interface("eth1")
+        },
+    ];
+    let findings = examine_host(&host, &node(), None);
+    let findings = findings
+        .iter()
+        .filter(|finding| finding.rule.id == "host-network-other");
+    let messages: Vec<&str> = findings.map(|finding| finding.message.as_str()).collect();
+    let wanted = [
+        "eth1 has dhcp4-overrides.use-dns, optional",
+        "the bond bond0 has mii-monitor-interval, words that are no settings",
+    ];
+    assert_eq!(messages, wanted);
+}
+
+#[test]
+fn arguments_have_no_hidden_values() {
+    let helps = |options: &[&str], command_line: &[&str]| {
+        let mut host = HostInventory::default();
+        host.kernel.modules = vec![module("nf_conntrack", "", options)];
+        host.kernel.command_line = command_line.iter().map(|word| (*word).to_owned()).collect();
         let findings = examine_host(&host, &node(), None);
-        let findings = findings.into_iter().map(|finding| (finding.rule.id, finding.help));
-        findings.collect::<std::collections::BTreeMap<_, _>>()
+        let helps = findings.into_iter().map(|finding| (finding.rule.id, finding.help));
+        helps.collect::<std::collections::BTreeMap<_, _>>()
     };
-    let monitored = rules(&["mii-monitor-interval"]);
-    assert!(!monitored.contains_key("host-network-other"));
-    assert!(monitored["host-network"].contains("every 100 ms"));
-    assert!(rules(&["up-delay"]).contains_key("host-network-other"));
+    let some = helps(&["hashsize=1", "name=*"], &["isolcpus=2-7", "x=*", "*"]);
+    for (rule, arguments) in [
+        (
+            "host-module-option",
+            "`kernelArguments: [nf_conntrack.hashsize=1]`, and ",
+        ),
+        ("host-command-line", "`kernelArguments: [isolcpus=2-7]`, and "),
+    ] {
+        assert!(some[rule].contains(arguments), "{}", some[rule]);
+    }
+    let none = helps(&["*"], &["x=*"]);
+    for rule in ["host-module-option", "host-command-line"] {
+        assert!(
+            !none[rule].contains('*') && !none[rule].contains("[]"),
+            "{}",
+            none[rule]
+        );
+    }
+    let whole = helps(&["hashsize=1"], &["isolcpus=2-7"]);
+    assert!(whole.values().all(|help| help.ends_with("]`")), "{whole:?}");
 }
 
 #[test]
 fn swap_is_told_by_the_file_that_has_it() {
-    for (size_kib, place) in [(None, "/etc/fstab"), (Some(4096), "/proc/swaps")] {
+    for file in ["/etc/fstab", "/proc/swaps"] {
         let mut host = HostInventory::default();
         host.storage.swap = vec![HostSwap {
             source: "/swap.img".to_owned(),
-            size_kib,
+            size_kib: Some(4096),
+            file: file.to_owned(),
         }];
-        assert_eq!(examine_host(&host, &node(), None)[0].place, place);
+        assert_eq!(examine_host(&host, &node(), None)[0].place, file);
     }
 }
 

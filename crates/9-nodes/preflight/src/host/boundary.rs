@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 /// Sign in place of a character that is not shown. What has it is not written into a NodeConfig.
 pub(super) const HIDDEN: char = char::REPLACEMENT_CHARACTER;
 
+/// Length of a value in a sentence, in characters: in an inventory it is whole.
+const LONGEST: usize = 300;
+
 /// Inventory whose values are lines of characters that can be shown.
 pub(super) fn printable(host: &HostInventory) -> HostInventory {
     let cleaned = serde_json::to_value(host).and_then(|value| serde_json::from_value(cleaned(value)));
@@ -30,6 +33,19 @@ pub(crate) fn line(text: &str) -> String {
         _ => HIDDEN,
     });
     letters.collect()
+}
+
+/// Value as a sentence has it: the beginning of a long one.
+pub(super) fn shown(value: &str) -> String {
+    shortened(value, LONGEST)
+}
+
+/// Beginning of a text that is longer than a number of characters; others are whole.
+pub(super) fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// Returns `false` for control characters, line breaks of Unicode, and characters that have no width or turn the direction
@@ -64,6 +80,15 @@ mod tests {
         );
         assert_eq!(line("a\u{2028}\u{202e}b\u{feff}"), "a\u{fffd}\u{fffd}b\u{fffd}");
         assert_eq!(line("größe: 1"), "größe: 1");
+    }
+
+    #[test]
+    fn sentences_have_the_beginning_of_long_values() {
+        let long = "ü".repeat(LONGEST + 1);
+        assert_eq!(shown(&long).chars().count(), LONGEST + 1);
+        assert!(shown(&long).ends_with("ü…"));
+        let whole = "ü".repeat(LONGEST);
+        assert_eq!(shown(&whole), whole);
     }
 
     #[test]

@@ -136,7 +136,9 @@ fn common_fields_of(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
         }
         Some((server, Err(reason))) => {
             replaced.push(format!(
-                "replace `endpoint`: that of the host is {server}, and {reason}"
+                "replace `endpoint`: that of the host is {}, and {}",
+                boundary::shown(server),
+                boundary::shown(&reason)
             ));
             None
         }
@@ -208,16 +210,18 @@ fn sysctls_of_image(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
         let value = setting.configured.as_deref()?;
         let key = &setting.key;
         if parts::is_secret(setting) {
-            return Some(format!(
-                "`{key}`: the inventory does not have its value, since it may be secret"
-            ));
+            return Some(format!("`{key}`: {}", parts::NOT_THERE));
         }
         if parts::is_lower(setting, node) {
             let image = node.sysctls.get(key).map_or("more", String::as_str);
             return Some(format!("`{key}` ({value}): the image has {image}"));
         }
         let reason = parts::refusal(key, value)?;
-        Some(format!("`{key}` ({value}): {reason}"))
+        Some(format!(
+            "`{key}` ({}): {}",
+            boundary::shown(value),
+            boundary::shown(&reason)
+        ))
     });
     lines.collect()
 }
@@ -269,9 +273,10 @@ fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
 /// Sections; those without content are left out.
 fn sections(host: &HostInventory, node: &NodeFacts) -> Map<String, Value> {
     let flags = parts::flags(host);
-    let mut kubelet = parts::of_config(host);
+    let (mut kubelet, _) = parts::of_config(host);
     kubelet.extend(flags.kubelet());
     let hostname = host.kubelet.flag("hostname-override").map(|flag| flag.value.clone());
+    let hostname = hostname.filter(|name| !parts::is_hidden(name));
     let hostname = hostname.unwrap_or_else(|| host.system.hostname.clone());
     let sections = [
         ("hostname", value((!hostname.is_empty()).then_some(hostname))),
@@ -351,16 +356,17 @@ mod tests {
         };
         host.sysctls = vec![
             setting("net.ipv4.tcp_fastopen_key", "*"),
+            setting("kernel.core_pattern", "|/bin/dump token=* %p"),
             setting("vm.max_map_count", "262144"),
             setting("vm.swappiness", "10"),
         ];
         let node: NodeFacts = serde_json::from_str(include_str!("../../tests/node-facts.json")).expect("facts");
         let text = node_config_of(&host, &node).expect("a NodeConfig").text;
         let (head, body) = text.split_once("apiVersion").expect("a body");
-        assert!(
-            head.contains("tcp_fastopen_key`: the inventory does not have its value"),
-            "{text}"
-        );
+        for key in ["net.ipv4.tcp_fastopen_key", "kernel.core_pattern"] {
+            let line = format!("`{key}`: the inventory does not have its value");
+            assert!(head.contains(&line), "{text}");
+        }
         assert!(head.contains("`vm.max_map_count` (262144): the image has "), "{text}");
         assert!(body.ends_with("sysctls:\n  vm.swappiness: 10\n"), "{text}");
     }

@@ -9,7 +9,7 @@ use basalt_node_config::{Clock, check};
 use miette::Severity;
 use serde_json::{Map, Value};
 
-use super::boundary::HIDDEN;
+use super::boundary::{self, HIDDEN};
 use super::config::yaml;
 
 /// Checks after which whole sections are left out: entries that only became wrong by what was taken out need one more each.
@@ -35,15 +35,11 @@ pub struct LeftOutSetting {
 impl LeftOutSetting {
     /// Setting with its value in words.
     pub(super) fn new(path: impl Into<String>, value: &str, reason: impl Into<String>) -> Self {
-        let value = redact(value);
-        let value = match value.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}…", value.get(..end).unwrap_or_default()),
-            None => value,
-        };
+        let reason: String = reason.into();
         Self {
             path: path.into(),
-            value,
-            reason: reason.into(),
+            value: boundary::shortened(&redact(value), LONGEST),
+            reason: boundary::shown(&reason),
         }
     }
 

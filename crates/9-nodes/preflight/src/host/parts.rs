@@ -15,6 +15,14 @@ mod network;
 pub(super) use kubelet::{flags, of_config};
 pub(super) use network::network;
 
+/// Reason for which a NodeConfig does not have a setting that [`is_hidden`].
+pub(super) const NOT_THERE: &str = "the inventory does not have its value, since it may be secret";
+
+/// Returns `true` for a word whose value the inventory does not have: `*`, or `name=*`.
+pub(super) fn is_hidden(word: &str) -> bool {
+    word == "*" || word.ends_with("=*") || word.ends_with(":*")
+}
+
 /// Kernel settings of files that the node does not have, as far as a NodeConfig may have them, and huge pages of 2 MiB.
 pub(super) fn sysctls(host: &HostInventory, node: &NodeFacts) -> BTreeMap<String, raw::SysctlValue> {
     let wanted = host.sysctls.iter().filter(|setting| is_wanted(setting, node));
@@ -49,9 +57,10 @@ pub(super) fn is_wanted(setting: &HostSysctl, node: &NodeFacts) -> bool {
     !setting.is_of_package && !is_alike
 }
 
-/// Returns `true` for a setting whose value the inventory does not have, since it may be secret.
+/// Returns `true` for a setting whose value the inventory does not have, or not all of it, since it may be secret.
 pub(super) fn is_secret(setting: &HostSysctl) -> bool {
-    setting.configured.as_deref() == Some(kubelet::SECRET)
+    let value = setting.configured.as_deref().unwrap_or_default();
+    value.split_whitespace().any(is_hidden)
 }
 
 /// Returns `true` for a number that is lower than the image's.
@@ -67,6 +76,8 @@ pub(super) fn is_lower(setting: &HostSysctl, node: &NodeFacts) -> bool {
 pub(super) fn left_out(host: &HostInventory) -> Vec<LeftOutSetting> {
     let mut found = network::left_out(host);
     found.extend(kubelet::flags(host).left_out);
+    let (_, hidden) = kubelet::of_config(host);
+    found.extend(hidden);
     let mut known: Vec<&HostRegistry> = Vec::new();
     for registry in settings_of_registries(host) {
         match known.iter().find(|first| first.host == registry.host) {
@@ -215,6 +226,27 @@ mod tests {
             time(&host).map(|time| time.servers),
             Some(vec!["ntp1.example.com".to_owned()])
         );
+    }
+
+    #[test]
+    fn words_without_a_value_are_known() {
+        for (word, is_without) in [
+            ("*", true),
+            ("token=*", true),
+            ("password:*", true),
+            ("a=1", false),
+            ("kernel.shm*", false),
+            ("*.example.com", false),
+            ("", false),
+        ] {
+            assert_eq!(is_hidden(word), is_without, "{word}");
+        }
+        let setting = |value: &str| HostSysctl {
+            configured: Some(value.to_owned()),
+            ..HostSysctl::default()
+        };
+        assert!(is_secret(&setting("*")) && is_secret(&setting("|/bin/dump token=* %p")));
+        assert!(!is_secret(&setting("|/bin/dump %p")) && !is_secret(&HostSysctl::default()));
     }
 
     #[test]

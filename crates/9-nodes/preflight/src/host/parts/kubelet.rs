@@ -8,6 +8,7 @@ use miette::Severity;
 use serde_json::{Map, Value};
 
 use super::super::draft::LeftOutSetting;
+use super::{NOT_THERE, is_hidden};
 
 /// Fields of KubeletConfiguration that a NodeConfig has under the same names.
 const KUBELET_FIELDS: [&str; 21] = [
@@ -61,10 +62,6 @@ const LISTS: [&str; 9] = [
     "register-with-taints",
     "system-reserved",
 ];
-/// Sign in inventories in place of a secret.
-pub(super) const SECRET: &str = "*";
-/// Length from which on inventories have a beginning of a value, and its end.
-const CUT: (usize, &str) = (300, "...");
 
 /// Settings that the flags of a kubelet stand for.
 #[derive(Debug, Default)]
@@ -94,26 +91,15 @@ pub(in super::super) fn flags(host: &HostInventory) -> FlagSettings<'_> {
     let flags = names.into_iter().filter(|name| !OWN.contains(name));
     for flag in flags.filter_map(|name| host.kubelet.flag(name)) {
         let path = format!("--{}", flag.name);
-        if flag.value == SECRET {
-            let reason = "the inventory does not have it, since it may be secret";
-            made.left_out.push(LeftOutSetting::new(path, "", reason));
+        let is_list = LISTS.contains(&flag.name.as_str());
+        if !is_list && flag.value.split(',').any(is_hidden) {
+            made.left_out.push(LeftOutSetting::new(path, "", NOT_THERE));
             continue;
         }
-        let is_list = LISTS.contains(&flag.name.as_str());
-        let (length, end) = CUT;
-        let is_cut = flag.value.len() > length && flag.value.ends_with(end);
         let value = match is_list {
-            true => good_items(flag, is_cut, &mut made.left_out),
+            true => good_items(flag, &mut made.left_out),
             false => flag.value.clone(),
         };
-        if is_cut && !is_list {
-            made.left_out.push(LeftOutSetting::new(
-                path,
-                &value,
-                "the inventory has its beginning alone",
-            ));
-            continue;
-        }
         if is_list && value.is_empty() {
             continue;
         }
@@ -126,15 +112,16 @@ pub(in super::super) fn flags(host: &HostInventory) -> FlagSettings<'_> {
 }
 
 /// Items of a list that can be settings; others are left out.
-fn good_items(flag: &HostFlag, is_cut: bool, left_out: &mut Vec<LeftOutSetting>) -> String {
+fn good_items(flag: &HostFlag, left_out: &mut Vec<LeftOutSetting>) -> String {
     let mut items: Vec<&str> = flag.value.split(',').map(str::trim).collect();
     let mut leave = |item: &str, reason: String| {
         left_out.push(LeftOutSetting::new(format!("--{}", flag.name), item, reason));
     };
-    if is_cut && let Some(last) = items.pop() {
-        leave(last, "the inventory has its beginning alone".to_owned());
-    }
     items.retain(|item| {
+        if is_hidden(item) {
+            leave(item, NOT_THERE.to_owned());
+            return false;
+        }
         let set = KubeletFlags::default().set(&flag.name, item);
         match set {
             Err(finding) if finding.severity == Severity::Error => {
@@ -148,32 +135,56 @@ fn good_items(flag: &HostFlag, is_cut: bool, left_out: &mut Vec<LeftOutSetting>)
 }
 
 /// Settings of the kubelet by its configuration: those that a NodeConfig has under the same names, without zeros, which kubeadm
-/// writes for defaults.
-pub(in super::super) fn of_config(host: &HostInventory) -> Map<String, Value> {
+/// writes for defaults. Beside them, those whose values the inventory does not have.
+pub(in super::super) fn of_config(host: &HostInventory) -> (Map<String, Value>, Vec<LeftOutSetting>) {
     let mut fields = Map::new();
+    let mut left_out = Vec::new();
     for field in KUBELET_FIELDS {
         let Some(value) = host.kubelet.field(field) else {
             continue;
         };
-        let is_nothing = match value {
+        let value = without_hidden(&format!("kubelet.{field}"), value, &mut left_out);
+        let is_nothing = match &value {
             Value::Null => true,
             Value::String(text) => text.is_empty() || text == "0s" || text == "none",
             Value::Number(number) => number.as_f64() == Some(0.0),
             Value::Array(list) => list.is_empty(),
             Value::Object(entries) => entries.is_empty(),
-            Value::Bool(_) => field == "failSwapOn" && *value == Value::Bool(true),
+            Value::Bool(is_on) => field == "failSwapOn" && *is_on,
         };
         if is_nothing {
             continue;
         }
         let value = match field {
-            "kubeReserved" | "systemReserved" => reserved(value),
-            "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod" => texts(value),
-            _ => value.clone(),
+            "kubeReserved" | "systemReserved" => reserved(&value),
+            "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod" => texts(&value),
+            _ => value,
         };
         fields.insert(field.to_owned(), value);
     }
-    fields
+    (fields, left_out)
+}
+
+/// Value without the parts that the inventory does not have; `Null` if it has none of it.
+fn without_hidden(path: &str, value: &Value, left_out: &mut Vec<LeftOutSetting>) -> Value {
+    match value {
+        Value::String(text) if is_hidden(text) => {
+            left_out.push(LeftOutSetting::new(path, "", NOT_THERE));
+            Value::Null
+        }
+        Value::Array(items) => {
+            let kept = items.iter().map(|item| without_hidden(path, item, left_out));
+            kept.filter(|item| !item.is_null()).collect()
+        }
+        Value::Object(fields) => {
+            let kept = fields.iter().map(|(key, value)| {
+                let value = without_hidden(&format!("{path}.{key}"), value, left_out);
+                (key.clone(), value)
+            });
+            Value::Object(kept.filter(|(_, value)| !value.is_null()).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// Reserved resources under the names of a NodeConfig.
@@ -247,11 +258,47 @@ mod tests {
 
     #[test]
     fn what_an_inventory_does_not_have_is_no_value() {
-        let long = format!("{}z=...", "a=b,".repeat(80));
-        let host = host(&[("provider-id", "*"), ("node-labels", &long), ("no-such-flag", "1")]);
+        let host = host(&[
+            ("provider-id", "*"),
+            ("node-labels", "a=b,token=*,c=d"),
+            ("register-with-taints", "password:*"),
+            ("no-such-flag", "1"),
+        ]);
         let made = flags(&host);
-        assert!(made.kubelet().is_empty());
-        assert_eq!(made.settings.labels.len(), 1);
-        assert_eq!((made.left_out.len(), made.refused.len()), (2, 1), "{:?}", made.left_out);
+        assert!(made.kubelet().is_empty() && made.settings.taints.is_empty());
+        assert_eq!(made.settings.labels.keys().collect::<Vec<_>>(), ["a", "c"]);
+        assert_eq!((made.left_out.len(), made.refused.len()), (3, 1), "{:?}", made.left_out);
+        assert!(made.left_out.iter().all(|entry| entry.reason == NOT_THERE));
+    }
+
+    #[test]
+    fn configuration_has_no_part_that_an_inventory_does_not_have() {
+        let mut host = HostInventory::default();
+        host.kubelet.config = Some(serde_json::json!({
+            "containerLogMaxSize": "*",
+            "systemReserved": { "cpu": "100m", "token": "*" },
+            "allowedUnsafeSysctls": ["kernel.shm*", "*"],
+        }));
+        let (fields, left_out) = of_config(&host);
+        let wanted = serde_json::json!({
+            "allowedUnsafeSysctls": ["kernel.shm*"],
+            "systemReserved": { "cpu": "100m" },
+        });
+        assert_eq!(Value::Object(fields), wanted);
+        let paths: Vec<&str> = left_out.iter().map(|entry| entry.path.as_str()).collect();
+        let wanted = [
+            "kubelet.allowedUnsafeSysctls",
+            "kubelet.containerLogMaxSize",
+            "kubelet.systemReserved.token",
+        ];
+        assert_eq!(paths, wanted);
+    }
+
+    #[test]
+    fn long_values_are_whole() {
+        let labels: Vec<String> = (0..200).map(|number| format!("a{number}=b")).collect();
+        let made = host(&[("node-labels", &labels.join(","))]);
+        let made = flags(&made);
+        assert_eq!((made.settings.labels.len(), made.left_out.len()), (200, 0));
     }
 }

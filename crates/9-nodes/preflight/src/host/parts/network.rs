@@ -152,37 +152,19 @@ fn interface(found: &HostInterface, is_made: bool, links: &BTreeSet<&str>) -> ra
     }
 }
 
-/// Modes of bonds, by the numbers that ifupdown and the kernel know them by, too.
-const MODES: [&str; 7] = [
-    "balance-rr",
-    "active-backup",
-    "balance-xor",
-    "broadcast",
-    "802.3ad",
-    "balance-tlb",
-    "balance-alb",
-];
-/// Rates of LACP, by their numbers.
-const RATES: [&str; 2] = ["slow", "fast"];
-/// Hash policies of bonds, by their numbers.
-const POLICIES: [&str; 6] = ["layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"];
-
 fn bond(found: &HostBond) -> raw::Bond {
     raw::Bond {
         name: found.name.clone(),
         members: found.members.clone(),
-        mode: word(found.mode.as_deref(), &MODES),
-        lacp_rate: word(found.lacp_rate.as_deref(), &RATES),
-        transmit_hash_policy: word(found.hash_policy.as_deref(), &POLICIES),
+        mode: word(found.mode.as_deref()),
+        lacp_rate: word(found.lacp_rate.as_deref()),
+        transmit_hash_policy: word(found.hash_policy.as_deref()),
     }
 }
 
-/// Setting of a word of the kernel, or of its number; `None` for words that a NodeConfig does not have.
-fn word<T: DeserializeOwned>(text: Option<&str>, words: &[&str]) -> Option<T> {
-    let text = text?;
-    let by_number = text.parse::<usize>().ok().and_then(|number| words.get(number));
-    let word = by_number.copied().unwrap_or(text).to_ascii_lowercase();
-    serde_json::from_value(Value::String(word)).ok()
+/// Setting of a word of the kernel; `None` for words that a NodeConfig does not have.
+fn word<T: DeserializeOwned>(text: Option<&str>) -> Option<T> {
+    serde_json::from_value(Value::String(text?.to_owned())).ok()
 }
 
 /// Settings of the network that its section does not have: words of bonds, and routes without a router.
@@ -193,17 +175,17 @@ pub(super) fn left_out(host: &HostInventory) -> Vec<LeftOutSetting> {
             (
                 "mode",
                 &made.mode,
-                word::<raw::BondMode>(made.mode.as_deref(), &MODES).is_none(),
+                word::<raw::BondMode>(made.mode.as_deref()).is_none(),
             ),
             (
                 "lacpRate",
                 &made.lacp_rate,
-                word::<raw::LacpRate>(made.lacp_rate.as_deref(), &RATES).is_none(),
+                word::<raw::LacpRate>(made.lacp_rate.as_deref()).is_none(),
             ),
             (
                 "transmitHashPolicy",
                 &made.hash_policy,
-                word::<raw::HashPolicy>(made.hash_policy.as_deref(), &POLICIES).is_none(),
+                word::<raw::HashPolicy>(made.hash_policy.as_deref()).is_none(),
             ),
         ];
         for (field, value, _) in settings.iter().filter(|(.., is_lost)| *is_lost) {
@@ -232,13 +214,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes_have_numbers() {
-        assert_eq!(word(Some("4"), &MODES), Some(raw::BondMode::Lacp));
-        assert_eq!(word(Some("802.3ad"), &MODES), Some(raw::BondMode::Lacp));
-        assert_eq!(word(Some("1"), &RATES), Some(raw::LacpRate::Fast));
-        assert_eq!(word(Some("1"), &POLICIES), Some(raw::HashPolicy::Layer34));
-        assert_eq!(word::<raw::BondMode>(Some("7"), &MODES), None);
-        assert_eq!(word::<raw::BondMode>(None, &MODES), None);
+    fn words_are_those_of_the_kernel() {
+        assert_eq!(word(Some("802.3ad")), Some(raw::BondMode::Lacp));
+        assert_eq!(word(Some("fast")), Some(raw::LacpRate::Fast));
+        assert_eq!(word(Some("layer3+4")), Some(raw::HashPolicy::Layer34));
+        assert_eq!(word::<raw::HashPolicy>(Some("vlan+srcmac")), None);
+        assert_eq!(word::<raw::BondMode>(None), None);
     }
 
     #[test]
@@ -247,7 +228,7 @@ mod tests {
         host.network.bonds = vec![HostBond {
             name: "bond0".to_owned(),
             members: vec!["eno1".to_owned()],
-            mode: Some("4".to_owned()),
+            mode: Some("802.3ad".to_owned()),
             hash_policy: Some("vlan+srcmac".to_owned()),
             ..HostBond::default()
         }];

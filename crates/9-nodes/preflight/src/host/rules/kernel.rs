@@ -2,7 +2,7 @@
 
 use basalt_inventory::{HostDevice, HostModule, HostSysctl};
 
-use super::super::{HostFound, HostRule, HostSubject, listed, parts};
+use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
 /// Words of a command line that name the root, the console and the like.
@@ -228,15 +228,14 @@ fn module_option(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         .iter()
         .filter(|module| !module.options.is_empty());
     for module in modules.filter(|module| subject.node.kernel.has_module(&module.name)) {
-        let words: Vec<String> = module
-            .options
-            .iter()
-            .map(|option| format!("{}.{option}", module.name))
-            .collect();
+        let words = module.options.iter().filter(|option| !parts::is_hidden(option));
+        let words: Vec<String> = words.map(|option| format!("{}.{option}", module.name)).collect();
+        let options: Vec<String> = module.options.iter().map(|option| boundary::shown(option)).collect();
+        let file = module.file.as_deref().unwrap_or("/etc/modprobe.d");
         found.add(
-            module.file.as_deref().unwrap_or("/etc/modprobe.d"),
-            format!("the module {} has options: {}", module.name, module.options.join(" ")),
-            format!("in an image of your own: `kernelArguments: [{}]`", words.join(", ")),
+            file,
+            format!("the module {} has options: {}", module.name, options.join(" ")),
+            kernel_arguments("in an image of your own", &words, module.options.len(), file),
         );
     }
 }
@@ -252,14 +251,29 @@ fn command_line(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         })
         .collect();
     if !others.is_empty() {
+        let words = others.iter().filter(|word| !parts::is_hidden(word));
+        let words: Vec<String> = words.map(|word| (*word).to_owned()).collect();
+        let help = "in an image of your own, what is still wanted";
         found.add(
             "/proc/cmdline",
             format!("the kernel has {}", listed(others.iter().copied(), 12)),
-            format!(
-                "in an image of your own, what is still wanted: `kernelArguments: [{}]`",
-                others.join(", ")
-            ),
+            kernel_arguments(help, &words, others.len(), "/proc/cmdline"),
         );
+    }
+}
+
+/// Help with words of the kernel's command line, out of a number of them; the others are those whose values the inventory
+/// does not have.
+fn kernel_arguments(help: &str, words: &[String], number: usize, file: &str) -> String {
+    let arguments = format!("{help}: `kernelArguments: [{}]`", words.join(", "));
+    match words.len() {
+        0 => format!(
+            "{help}: `kernelArguments`, with the values of {file}; the inventory does not have them, since they may be secret"
+        ),
+        shown if shown < number => {
+            format!("{arguments}, and those whose values the inventory does not have, since they may be secret")
+        }
+        _ => arguments,
     }
 }
 
@@ -281,10 +295,7 @@ fn sysctl(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             if given.is_some() {
                 continue;
             }
-            let message = format!(
-                "{} is set, to what the inventory does not have, since it may be secret",
-                setting.key
-            );
+            let message = format!("{} is set: {}", setting.key, parts::NOT_THERE);
             found.add(
                 file,
                 message,
@@ -302,7 +313,7 @@ fn sysctl(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         );
         found.add_lines(
             file,
-            format!("{} is {value}; {image}", setting.key),
+            format!("{} is {}; {image}", setting.key, boundary::shown(value)),
             "in the NodeConfig",
             ("sysctls", serde_json::json!({ &setting.key: number_or_text(value) })),
         );
@@ -331,7 +342,13 @@ fn sysctl_refused(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     for (setting, value) in shown {
         if let Some(reason) = parts::refusal(&setting.key, value) {
             let file = setting.file.as_deref().unwrap_or("/etc/sysctl.d");
-            found.add(file, format!("{} is {value}: {reason}", setting.key), "leave it out");
+            let message = format!(
+                "{} is {}: {}",
+                setting.key,
+                boundary::shown(value),
+                boundary::shown(&reason)
+            );
+            found.add(file, message, "leave it out");
         }
     }
 }
@@ -394,8 +411,12 @@ fn swap(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             .size_kib
             .map(|size| format!(", {} MiB", size / 1024))
             .unwrap_or_default();
-        // Without a size, nothing swaps now: the table of file systems has it.
-        let place = swap.size_kib.map_or("/etc/fstab", |_| "/proc/swaps");
+        // Inventories of older programs do not have it.
+        let place = if swap.file.is_empty() {
+            "/proc/swaps"
+        } else {
+            &swap.file
+        };
         found.add(
             place,
             format!("the host swaps to {}{size}", swap.source),

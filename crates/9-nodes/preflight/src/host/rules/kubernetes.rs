@@ -1,7 +1,7 @@
 //! Rules about the kubelet and what it starts.
 
 use super::super::config::PROVIDERS;
-use super::super::{HostFound, HostRule, HostSubject, listed, parts};
+use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
 /// Static pods of a control plane that kubeadm made.
@@ -127,8 +127,8 @@ fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     for (flag, reason) in parts::flags(subject.host).refused {
         found.add(
             &flag.file,
-            format!("the kubelet has --{}={}", flag.name, flag.value),
-            format!("leave it out: {reason}"),
+            format!("the kubelet has --{}={}", flag.name, boundary::shown(&flag.value)),
+            format!("leave it out: {}", boundary::shown(&reason)),
         );
     }
     if subject.given.at("/cluster/dns").is_some() {
@@ -138,7 +138,7 @@ fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     for flag in dns.iter().filter_map(|name| subject.host.kubelet.flag(name)) {
         found.add(
             &flag.file,
-            format!("the kubelet has --{}={}", flag.name, flag.value),
+            format!("the kubelet has --{}={}", flag.name, boundary::shown(&flag.value)),
             "in the NodeConfig, unless the cluster's `kubelet-config` has it: `cluster.dns`",
         );
     }
@@ -146,7 +146,7 @@ fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 
 fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
-    let fields = parts::of_config(subject.host);
+    let (fields, _) = parts::of_config(subject.host);
     if !fields.is_empty() {
         let names = listed(fields.keys().map(String::as_str), 8);
         found.add_lines(

@@ -5,9 +5,6 @@ use serde_json::Value;
 use super::super::{HostFound, HostRule, HostSubject, config, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
-/// Interval at which the links of a bond are looked at, in netplan. A node has one of its own.
-const MONITOR: &str = "mii-monitor-interval";
-
 pub(super) const RULES: [HostRule; 8] = [
     HostRule {
         id: "host-network",
@@ -20,7 +17,7 @@ pub(super) const RULES: [HostRule; 8] = [
         id: "host-network-other",
         title: "A NodeConfig cannot express a part of the network",
         verdict: WillNotRun,
-        reason: "Bridges, tunnels, wireless networks and routing by policy are not part of a NodeConfig. What needs them may not be reached.",
+        reason: "Bridges, tunnels, wireless networks and routing by policy are not part of a NodeConfig. What needs them may not be reached. Of settings of interfaces and bonds that inventories do not read, the names are shown.",
         check: network_other,
     },
     HostRule {
@@ -80,18 +77,10 @@ fn network(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         network.dns.is_some().then_some("name servers"),
     ];
     let what: Vec<&str> = what.into_iter().flatten().collect();
-    let is_monitored = host
-        .bonds
-        .iter()
-        .any(|bond| bond.others.iter().any(|name| name == MONITOR));
-    let help = match is_monitored {
-        true => "in the NodeConfig; a node looks at the links of a bond every 100 ms",
-        false => "in the NodeConfig",
-    };
     found.add_lines(
         place.map_or("/etc/resolv.conf", String::as_str),
         format!("the host has settings of {}", what.join(", ")),
-        help,
+        "in the NodeConfig",
         ("network", serde_json::to_value(&network).unwrap_or_default()),
     );
 }
@@ -117,17 +106,18 @@ fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             "use metrics, if they do; a NodeConfig has no tables",
         );
     }
+    for interface in host.interfaces.iter().filter(|interface| !interface.others.is_empty()) {
+        found.add(
+            place,
+            format!("{} has {}", interface.name, settings_listed(&interface.others)),
+            "a NodeConfig has `optional`, `metric` and `gatewayOnLink` of an interface beside addresses, DHCP, routes, name servers and MTU: write them by hand, if these are meant, and do without the others",
+        );
+    }
     for bond in &host.bonds {
-        let others: Vec<&str> = bond
-            .others
-            .iter()
-            .map(String::as_str)
-            .filter(|name| *name != MONITOR)
-            .collect();
-        if !others.is_empty() {
+        if !bond.others.is_empty() {
             found.add(
                 place,
-                format!("the bond {} has {}", bond.name, listed(others, 6)),
+                format!("the bond {} has {}", bond.name, settings_listed(&bond.others)),
                 "a NodeConfig has mode, rate of LACP and hash policy; a node looks at the links every 100 ms, and the kernel's defaults count for the others",
             );
         }
@@ -139,6 +129,15 @@ fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             "write them into `network` by hand",
         );
     }
+}
+
+/// Names of settings in a sentence. For words that are no names of settings, inventories have a sign.
+fn settings_listed(names: &[String]) -> String {
+    let shown = |name| match parts::is_hidden(name) {
+        true => "words that are no settings",
+        false => name,
+    };
+    listed(names.iter().map(String::as_str).map(shown), 6)
 }
 
 fn endpoint(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
