@@ -22,6 +22,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use basalt_advisories::AuditError;
+use basalt_document::problem::Problems;
+use basalt_hardening::HardeningError;
+use basalt_image::ImageError;
+use basalt_preflight::PreflightError;
 use basalt_process::interrupt;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -70,7 +75,13 @@ fn main() -> ExitCode {
             ExitCode::from(exit::INTERRUPTED)
         }
         Err(report) => {
-            let code = show(&report);
+            let code = match problems_of(&report) {
+                Some(problems) => {
+                    show_problems(problems);
+                    ExitCode::from(exit::FAILED)
+                }
+                None => show(&report),
+            };
             if report.is::<doctor::SdkObstacles>() {
                 ExitCode::from(exit::LACKING)
             } else {
@@ -147,8 +158,34 @@ fn show_line(text: &str) {
     output::print_error(text);
 }
 
+/// Problems of a file that an error is. As parts of one report, each would have a line with nothing but `Error:` before it.
+fn problems_of(report: &miette::Report) -> Option<&Problems> {
+    let of_image = || match report.downcast_ref::<ImageError>()? {
+        ImageError::Definition(problems) => Some(&**problems),
+        _ => None,
+    };
+    let of_hardening = || match report.downcast_ref::<HardeningError>()? {
+        HardeningError::Data(problems) => Some(&**problems),
+        _ => None,
+    };
+    let of_audit = || match report.downcast_ref::<AuditError>()? {
+        AuditError::Data(problems) => Some(&**problems),
+        _ => None,
+    };
+    let of_preflight = || match report.downcast_ref::<PreflightError>()? {
+        PreflightError::Document(problems) => Some(&**problems),
+        _ => None,
+    };
+    let problems = report.downcast_ref::<Problems>();
+    problems
+        .or_else(of_image)
+        .or_else(of_hardening)
+        .or_else(of_audit)
+        .or_else(of_preflight)
+}
+
 /// Shows the problems of a user's file, each with the lines that it is in.
-fn show_problems(problems: &basalt_document::problem::Problems) {
+fn show_problems(problems: &Problems) {
     for problem in problems.shown() {
         show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
     }
@@ -173,6 +210,22 @@ mod tests {
         ] {
             assert_eq!(is_kubectl_plugin(OsStr::new(program)), expected, "{program}");
         }
+    }
+
+    #[test]
+    fn problems_of_files_are_found_in_errors() {
+        let problems = basalt_document::Document::parse("a.yaml", "a: [").expect_err("problems");
+        let boxed = || Box::new(problems.clone());
+        for report in [
+            miette::Report::new(problems.clone()),
+            miette::Report::new(ImageError::Definition(boxed())),
+            miette::Report::new(HardeningError::Data(boxed())),
+            miette::Report::new(AuditError::Data(boxed())),
+            miette::Report::new(PreflightError::Document(boxed())),
+        ] {
+            assert!(problems_of(&report).is_some(), "{report}");
+        }
+        assert!(problems_of(&miette::Report::msg("another error")).is_none());
     }
 
     #[test]

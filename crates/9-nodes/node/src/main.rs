@@ -170,6 +170,10 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::NotReady) => ExitCode::FAILURE,
+        Err(Failure::Config(problems) | Failure::Bootstrap(BootstrapDataError::Text(problems))) => {
+            report_problems(&problems);
+            ExitCode::FAILURE
+        }
         Err(failure) => {
             report(&failure);
             ExitCode::FAILURE
@@ -191,7 +195,7 @@ fn check_file(path: &str) -> Result<(), Failure> {
     };
     let (config, warnings) = check_config(name, &text, Clock::Right(SystemTime::now()))?;
     if !warnings.is_empty() {
-        report(&warnings);
+        report_problems(&warnings);
     }
     let hostname = config
         .hostname
@@ -365,14 +369,14 @@ fn checked_config(origin: &str, text: &str, bootstrap: Option<&Bootstrap>) -> Re
     match checked {
         Ok((config, warnings)) => {
             for warnings in told(warnings).iter().filter(|warnings| !warnings.is_empty()) {
-                report(warnings);
+                report_problems(warnings);
             }
             Ok(config)
         }
         Err(problems) => {
             let mut told = told(problems.clone());
             let last = told.pop().unwrap_or(problems);
-            told.iter().for_each(|problems| report(problems));
+            told.iter().for_each(report_problems);
             Err(last.into())
         }
     }
@@ -394,7 +398,7 @@ fn bootstrap(
     let instance = bootstrap_data::instance_data(metadata, &hostname);
     let bootstrap = bootstrap_data::read(origin, text, &instance, &hostname)?;
     if !bootstrap.warnings.is_empty() {
-        report(&bootstrap.warnings);
+        report_problems(&bootstrap.warnings);
     }
     bootstrap_data::prepare(root, &bootstrap.files)?;
     Ok(Some(bootstrap))
@@ -558,7 +562,21 @@ fn serve_image() -> Result<(), Failure> {
     }
 }
 
-/// Shows an error or warnings: with the lines of the file on a terminal, in a form for logs elsewhere.
+/// Shows the problems of a file one by one, and their sum. As parts of one report, each would have a line with nothing but
+/// `Error:` before it.
+fn report_problems(problems: &Problems) {
+    for problem in problems.shown() {
+        let shown = miette::Report::new(problem.clone()).with_source_code(problems.source().clone());
+        report(shown.as_ref());
+        eprintln!();
+    }
+    if let Some(rest) = problems.rest() {
+        eprintln!("{rest}");
+    }
+    eprintln!("{problems}");
+}
+
+/// Shows an error: with the lines of the file on a terminal, in a form for logs elsewhere.
 fn report(diagnostic: &dyn Diagnostic) {
     let terminal = std::io::stderr().is_terminal();
     let theme = if terminal {

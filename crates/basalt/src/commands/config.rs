@@ -50,15 +50,9 @@ const TOKEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a verb of `basalt config`.
 pub fn run(verb: &ConfigVerb, json: bool) -> Result<ExitCode> {
-    let done = match verb {
+    match verb {
         ConfigVerb::FromJoin(options) => from_join(options, json),
-    };
-    // Problems of a file are shown one by one, and their sum once, as `basalt check` shows them.
-    done.or_else(|report| {
-        let problems: Problems = report.downcast()?;
-        crate::show_problems(&problems);
-        Ok(ExitCode::FAILURE)
-    })
+    }
 }
 
 /// A join to be converted.
