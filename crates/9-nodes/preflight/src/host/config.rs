@@ -35,7 +35,7 @@ pub struct HostNodeConfig {
 pub(super) struct HostDraft {
     /// Fields that every NodeConfig has.
     common: Map<String, Value>,
-    /// What is to be replaced in them.
+    /// Fields of them to replace.
     replaced: Vec<String>,
     /// Other sections.
     sections: Map<String, Value>,

@@ -47,9 +47,9 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
         ));
     }
     interrupt::check()?;
-    let (node, _) = super::facts(&options.node, open)?;
-    let config = super::node_config(options.node.config.as_deref())?;
-    let config = config.as_ref().map(|(_, text)| text.as_str());
+    let config = super::node_config(&options.node)?;
+    let (node, _) = super::facts(&options.node, config.as_ref(), open)?;
+    let config = config.as_ref().map(|config| config.text.as_str());
     let findings = hosts.iter().map(|host| examine_host(host, &node, config));
     let findings: Vec<Vec<HostFinding>> = findings.collect();
     let examined = hosts.iter().zip(&findings);
