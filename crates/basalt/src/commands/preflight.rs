@@ -80,8 +80,8 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
     }
     let result = examine(&objects, &node, addons.as_ref());
     let report = PreflightDocument::new(&result, &objects, &unread, &node);
-    show(&report, options.format, json);
-    Ok(exit_code(&report, options.fail_on))
+    show(&report, options.report.format, json);
+    Ok(exit_code(&report, options.report.fail_on))
 }
 
 /// Prints a report in the format that was asked for.

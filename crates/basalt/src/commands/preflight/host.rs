@@ -60,8 +60,8 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
     if let (Some(path), Some(host)) = (&options.write_config, hosts.first()) {
         basalt_store::write::atomically(path, node_config_of(host, &node)?.text)?;
     }
-    super::show(&report, options.format, json);
-    Ok(super::exit_code(&report, options.fail_on))
+    super::show(&report, options.report.format, json);
+    Ok(super::exit_code(&report, options.report.fail_on))
 }
 
 /// Reads the inventories of files; without any, that of this machine.
