@@ -34,7 +34,9 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 mod exit {
     /// Failure of the command.
     pub const FAILED: u8 = 1;
-    /// Failure of `preflight` to look at all objects; other verbs leave this code to wrong arguments.
+    /// Arguments that are wrong, as clap has it.
+    pub const WRONG_ARGUMENTS: u8 = 2;
+    /// Failure of `preflight` to look at all objects.
     pub const COULD_NOT_LOOK: u8 = 2;
     /// Something that the machine lacks; the launcher has the same code.
     pub const LACKING: u8 = 3;

@@ -281,11 +281,7 @@ impl ClusterApi {
     pub async fn delete_pod(&self, pod: &NamespacedName, uid: &str, grace: Option<u32>) -> Result<(), MigrateError> {
         let params = DeleteParams {
             grace_period_seconds: grace,
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
+            ..deletion_of(Some(uid.to_owned()), None)
         };
         self.may_write()?;
         let api = Api::<Pod>::namespaced(self.client(), &pod.namespace);
@@ -304,13 +300,7 @@ impl ClusterApi {
     /// # Errors
     /// When the request fails.
     pub async fn delete_node(&self, node: &ObservedNode) -> Result<(), MigrateError> {
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(node.uid.clone()),
-                resource_version: Some(node.resource_version.clone()),
-            }),
-            ..DeleteParams::default()
-        };
+        let params = deletion_of(Some(node.uid.clone()), Some(node.resource_version.clone()));
         self.may_write()?;
         let deleted = Api::<Node>::all(self.client()).delete(&node.name, &params).await;
         match deleted.map_err(failed(format!("delete node {}", node.name))) {
@@ -420,10 +410,19 @@ fn numbers(object: Option<(Option<i32>, Option<i32>)>) -> (Option<u32>, Option<u
     )
 }
 
-fn manager() -> PatchParams {
+/// Patch by this program.
+pub(crate) fn manager() -> PatchParams {
     PatchParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PatchParams::default()
+    }
+}
+
+/// Deletion of one object: that with a UID, and as it was at a resource version if there is one.
+pub(crate) fn deletion_of(uid: Option<String>, resource_version: Option<String>) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions { uid, resource_version }),
+        ..DeleteParams::default()
     }
 }
 

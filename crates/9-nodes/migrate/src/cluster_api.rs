@@ -5,10 +5,10 @@
 //! is scaled down by one, which takes a marked Machine first. Deleting the Machine itself would have another one made.
 
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::api::{ApiResource, DynamicObject, Patch};
 use serde_json::{Map, Value, json};
 
-use crate::api::{ClusterApi, MANAGER, failed};
+use crate::api::{ClusterApi, deletion_of, failed, manager};
 use crate::error::MigrateError;
 use crate::facts::RetirementState;
 use crate::model::{NamespacedName, ObservedNode};
@@ -157,13 +157,9 @@ async fn change(
     verb: &str,
 ) -> Result<(), MigrateError> {
     let name = name_of(present);
-    let params = PatchParams {
-        field_manager: Some(MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
     api.may_write()?;
     let objects = kind.of(api, &name.namespace);
-    let patched = objects.patch(&name.name, &params, &Patch::Merge(patch)).await;
+    let patched = objects.patch(&name.name, &manager(), &Patch::Merge(patch)).await;
     patched
         .map(drop)
         .map_err(failed(format!("{verb} {} {name}", kind.name())))
@@ -375,13 +371,7 @@ pub(crate) async fn retire(api: &ClusterApi, node: &ObservedNode) -> Result<Stri
     };
     let name = &machine.name;
     let MachineOwner::Scaled(kind, owner) = &machine.owner else {
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: machine.object.metadata.uid.clone(),
-                resource_version: None,
-            }),
-            ..DeleteParams::default()
-        };
+        let params = deletion_of(machine.object.metadata.uid.clone(), None);
         api.may_write()?;
         let machines = CapiKind::Machine.of(api, &name.namespace);
         let deleted = machines.delete(&name.name, &params).await;

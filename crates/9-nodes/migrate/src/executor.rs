@@ -319,9 +319,6 @@ impl Executor<'_> {
             MigrationPhase::Done => drop(self.pace.done.insert(name.clone())),
             _ => {}
         }
-        if new.phase == MigrationPhase::Done {
-            self.pace.done.insert(name.clone());
-        }
         if old.is_some_and(|old| old.phase == new.phase) {
             return Ok(());
         }

@@ -45,7 +45,7 @@ pub(crate) struct HeldLease {
 /// Decision about a Lease that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LeaseLook {
-    /// It is nobody's, this run's, or was left by a run that is no more.
+    /// A Lease of nobody, of this run, or of a run that is no more.
     Free,
     /// Another run holds it, and may be no more.
     Left { holder: String },

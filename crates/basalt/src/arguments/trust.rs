@@ -109,15 +109,23 @@ pub struct Preflight {
     /// Write the facts of the image, and of the NodeConfig of --config, to a file, for --facts. Needs no objects.
     #[arg(long, value_name = "FILE", conflicts_with = "rbac")]
     pub write_facts: Option<Utf8PathBuf>,
+    /// Report that is asked for.
+    #[command(flatten)]
+    pub report: ReportOptions,
+    /// Show the ClusterRole that reading a cluster needs, and do nothing else.
+    #[arg(long)]
+    pub rbac: bool,
+}
+
+/// Report of `preflight`.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
     /// Format of the report; --json is `--format json`.
     #[arg(long, value_enum, default_value_t = PreflightFormat::Text)]
     pub format: PreflightFormat,
     /// Mildest verdict that makes the exit code 1: will-not-run, runs-otherwise, note.
     #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
     pub fail_on: basalt_preflight::WorkloadVerdict,
-    /// Show the ClusterRole that reading a cluster needs, and do nothing else.
-    #[arg(long)]
-    pub rbac: bool,
 }
 
 /// Node that `preflight` compares with.
@@ -169,12 +177,9 @@ pub struct HostPreflight {
     /// Node that is compared with.
     #[command(flatten)]
     pub node: ComparedNode,
-    /// Format of the report; --json is `--format json`.
-    #[arg(long, value_enum, default_value_t = PreflightFormat::Text)]
-    pub format: PreflightFormat,
-    /// Mildest verdict that makes the exit code 1: will-not-run, runs-otherwise, note.
-    #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
-    pub fail_on: basalt_preflight::WorkloadVerdict,
+    /// Report that is asked for.
+    #[command(flatten)]
+    pub report: ReportOptions,
     /// Write a NodeConfig that does what the settings of the host do; for one host. What it leaves out is in its comments, and a
     /// finding; given as --config, it silences what it does.
     #[arg(long, value_name = "FILE")]

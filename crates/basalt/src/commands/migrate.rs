@@ -17,19 +17,17 @@ use miette::{IntoDiagnostic as _, Result, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::migrate::Migrate;
+use crate::exit;
 use crate::output;
 use crate::table::Table;
 use crate::terminal::Terminal;
-
-/// Exit code for arguments that are wrong, which is clap's.
-const WRONG_ARGUMENTS: u8 = 2;
 
 /// Plans, runs or undoes a migration.
 pub fn run(arguments: &Migrate, quiet: bool, json: bool) -> Result<ExitCode> {
     match migrate(arguments, quiet, json) {
         Err(report) if is_wrong_argument(&report) => {
             crate::show(&report);
-            Ok(ExitCode::from(WRONG_ARGUMENTS))
+            Ok(ExitCode::from(exit::WRONG_ARGUMENTS))
         }
         outcome => outcome,
     }

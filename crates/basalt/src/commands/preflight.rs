@@ -9,7 +9,6 @@ use basalt_preflight::{
     WorkloadVerdict, cluster_role_json, examine,
 };
 use basalt_process::interrupt;
-use camino::Utf8Path;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
@@ -51,7 +50,7 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         && options.kubeconfig.is_none()
         && options.paths.is_empty()
     {
-        let (node, _) = facts(&options.node, open)?;
+        let (node, _) = facts(&options.node, node_config(&options.node)?.as_ref(), open)?;
         basalt_store::write::atomically(path, node.to_json())?;
         if json {
             answer_json(&serde_json::json!({ "facts": path }));
@@ -69,7 +68,7 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
     interrupt::check()?;
-    let (node, addons) = facts(&options.node, open)?;
+    let (node, addons) = facts(&options.node, node_config(&options.node)?.as_ref(), open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;
     }
@@ -81,8 +80,8 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
     }
     let result = examine(&objects, &node, addons.as_ref());
     let report = PreflightDocument::new(&result, &objects, &unread, &node);
-    show(&report, options.format, json);
-    Ok(exit_code(&report, options.fail_on))
+    show(&report, options.report.format, json);
+    Ok(exit_code(&report, options.report.fail_on))
 }
 
 /// Prints a report in the format that was asked for.
@@ -105,19 +104,36 @@ fn exit_code(report: &PreflightDocument, fail_on: WorkloadVerdict) -> ExitCode {
     }
 }
 
-/// Name and text of a NodeConfig.
-fn node_config(path: Option<&Utf8Path>) -> Result<Option<(&str, String)>> {
-    let Some(path) = path else { return Ok(None) };
-    Ok(Some((path.as_str(), read_text(path)?)))
+/// NodeConfig of the compared node as it is written.
+struct ConfigText<'o> {
+    /// Name of the file.
+    name: &'o str,
+    text: String,
+}
+
+/// Reads the NodeConfig that is given, once: it may be a pipe.
+fn node_config(options: &ComparedNode) -> Result<Option<ConfigText<'_>>> {
+    let read = |path| {
+        let text = read_text(path)?;
+        Ok(ConfigText {
+            name: path.as_str(),
+            text,
+        })
+    };
+    options.config.as_deref().map(read).transpose()
 }
 
 /// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
 /// be, unless a file has the facts.
-fn facts(options: &ComparedNode, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
+fn facts(
+    options: &ComparedNode,
+    config: Option<&ConfigText<'_>>,
+    open: impl FnOnce() -> Result<Checkout>,
+) -> Result<(NodeFacts, Option<AddOnTable>)> {
     if let Some(path) = &options.facts {
         let node = NodeFacts::read(path)?;
-        let node = match node_config(options.config.as_deref())? {
-            Some((name, text)) => node.with_config(name, &text)?,
+        let node = match config {
+            Some(config) => node.with_config(config.name, &config.text)?,
             None => node,
         };
         let table = match (&node.kernel_requirements, crate::checkout::root()) {
@@ -131,8 +147,7 @@ fn facts(options: &ComparedNode, open: impl FnOnce() -> Result<Checkout>) -> Res
     let requirements = checkout.content().file(ContentFile::KernelRequirements);
     let text = read_text(&requirements.path)?;
     let table = AddOnTable::parse(requirements.name.as_str(), &text)?;
-    let config = node_config(options.config.as_deref())?;
-    let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
+    let config = config.map(|config| (config.name, config.text.as_str()));
     let context = checkout.lookup_context(Ahead::Nothing)?;
     let parts = images::parts(&checkout, &context, &[options.image.as_str()])?;
     let read = |parts: &super::selection::Parts| {

@@ -188,9 +188,13 @@ fn journal(file: &str, what: &'static str, options: &[&str]) -> BundlePart {
     node(file, what, &[command, options].concat())
 }
 
-/// Part that crictl writes.
+/// Part that crictl writes. By default it waits two seconds, and the nodes that bundles are made of are busy ones.
 fn crictl(file: &str, what: &'static str, words: &[&str]) -> BundlePart {
-    let command: &[&str] = &["crictl", "--runtime-endpoint=unix:///run/containerd/containerd.sock"];
+    let command: &[&str] = &[
+        "crictl",
+        "--runtime-endpoint=unix:///run/containerd/containerd.sock",
+        "--timeout=30s",
+    ];
     node(file, what, &[command, words].concat())
 }
 

@@ -114,6 +114,9 @@ impl NodeAccess<'_> {
 /// Words of journalctl (systemd 257) about a boot that the journal does not have, as on a node that has booted once.
 const NO_SUCH_BOOT: &str = "No journal boot entry found";
 
+/// Beginning of the line that kubectl adds to what a program in a pod said before it failed.
+const OF_KUBECTL: &str = "command terminated with exit code";
+
 /// Runs the command of a part. A failure after some output is a problem of a part that is not whole: `basalt-node status`
 /// fails on nodes that are not well.
 fn run(command: &Command) -> Result<Collected, String> {
@@ -133,7 +136,8 @@ fn run(command: &Command) -> Result<Collected, String> {
             None
         }
         Err(ProcessError::Failed { status, tail, .. }) => {
-            let last = tail.last().map(|line| format!(": {line}")).unwrap_or_default();
+            let said = tail.iter().rev().find(|line| !line.starts_with(OF_KUBECTL));
+            let last = said.map(|line| format!(": {line}")).unwrap_or_default();
             Some(format!("{status}{last}"))
         }
         Err(error) => Some(chain(&error)),
@@ -198,7 +202,8 @@ mod tests {
         let collected = shell(script).expect("collected");
         assert!(collected.bytes.starts_with(b"there was no such boot"));
         assert_eq!(collected.problem, None);
-        let other = shell("echo 'Failed to open the journal' >&2; exit 1");
+        let other =
+            shell("echo 'Failed to open the journal' >&2; echo 'command terminated with exit code 1' >&2; exit 1");
         let problem = other.expect_err("nothing was collected");
         assert!(problem.contains("Failed to open the journal"), "{problem}");
     }

@@ -24,7 +24,7 @@ pub(crate) enum Renewal {
     Renewed,
     /// It was nobody's, and is this run's again: others may have held it meanwhile.
     Retaken,
-    /// It is not known to be renewed.
+    /// No answer, or an error: the renewal may have come about or not.
     Failed,
     /// Another run holds it.
     Taken {

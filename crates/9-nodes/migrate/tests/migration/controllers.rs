@@ -235,7 +235,7 @@ impl State {
         }
     }
 
-    /// What has more Machines than replicas deletes one: first what is marked.
+    /// Deletes a Machine of each owner that has more than replicas: a marked one first.
     fn choose_machines(&mut self) {
         for resource in ["machinedeployments", "machinesets"] {
             for owner in self.all(resource) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use basalt_document::{Document, Finding};
 use basalt_inventory::{HostInventory, HostName};
+use basalt_node::paths;
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::raw;
 use serde::Serialize;
@@ -16,11 +17,6 @@ use crate::{NodeFacts, PreflightError};
 /// Values that stand for what no inventory has.
 const ENDPOINT: &str = "https://kubernetes.example.com:6443";
 const TOKEN: &str = "abcdef.0123456789abcdef";
-/// File with the cluster's authority on nodes that kubeadm has joined.
-const AUTHORITY: &str = "/etc/kubernetes/pki/ca.crt";
-
-/// Folder with the credential providers of an image.
-pub(super) const PROVIDERS: &str = "/usr/libexec/credential-providers";
 
 /// NodeConfig made from an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +31,7 @@ pub struct HostNodeConfig {
 pub(super) struct HostDraft {
     /// Fields that every NodeConfig has.
     common: Map<String, Value>,
-    /// What is to be replaced in them.
+    /// Fields of them to replace.
     replaced: Vec<String>,
     /// Other sections.
     sections: Map<String, Value>,
@@ -150,7 +146,7 @@ fn common_fields_of(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
     let authority = host
         .certificates
         .iter()
-        .find(|certificate| certificate.file == AUTHORITY);
+        .find(|certificate| certificate.file == paths::KUBEADM_CA);
     let is_digest = |text: &String| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let pin = authority.map(|certificate| certificate.public_key_sha256.to_ascii_lowercase());
     let pin = pin.filter(is_digest);
@@ -262,10 +258,14 @@ fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
     );
     for provider in &host.kubelet.credential_providers {
         let name = &provider.name;
-        lost.push(match node.has_program(&format!("{PROVIDERS}/{name}")) {
-            true => format!("add the credential provider {name} to `kubelet.credentialProviders`, with its arguments"),
-            false => format!("give pods `imagePullSecrets`, or take an image with the credential provider {name}"),
-        });
+        lost.push(
+            match node.has_program(&format!("{}/{name}", paths::CREDENTIAL_PROVIDERS)) {
+                true => {
+                    format!("add the credential provider {name} to `kubelet.credentialProviders`, with its arguments")
+                }
+                false => format!("give pods `imagePullSecrets`, or take an image with the credential provider {name}"),
+            },
+        );
     }
     lost
 }

@@ -107,7 +107,8 @@ pub(super) fn refusal(key: &str, value: &str) -> Option<String> {
     harm.or_else(|| name.check(value).err().map(|finding| finding.message))
 }
 
-fn sysctl_value(value: &str) -> raw::SysctlValue {
+/// Value of a sysctl as a NodeConfig has it.
+pub(super) fn sysctl_value(value: &str) -> raw::SysctlValue {
     match value.parse() {
         Ok(number) => raw::SysctlValue::Number(number),
         Err(_) => raw::SysctlValue::Text(value.to_owned()),

@@ -45,7 +45,7 @@ const PATHS: [&str; 11] = [
     "/var/lib/kubelet/kubeadm-flags.env",
     "/var/lib/kubelet/kubeconfig.yaml",
 ];
-/// Where the same is found without files.
+/// Other places of what such files hold.
 const FROM_API: &str = "read the kubelet's configuration from the API (`/api/v1/nodes/NAME/proxy/configz`), and certificate authorities \
                         from the ConfigMap kube-root-ca.crt";
 

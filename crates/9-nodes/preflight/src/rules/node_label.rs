@@ -49,17 +49,6 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     check,
 };
 
-/// Labels that kubelets and clouds set on every node, older names among them.
-const OF_EVERY_NODE: [&str; 8] = [
-    "beta.kubernetes.io/arch",
-    "beta.kubernetes.io/instance-type",
-    "beta.kubernetes.io/os",
-    "failure-domain.beta.kubernetes.io/region",
-    "failure-domain.beta.kubernetes.io/zone",
-    "kubernetes.io/arch",
-    "kubernetes.io/hostname",
-    "kubernetes.io/os",
-];
 /// Roles of nodes that no Basalt node takes the place of.
 const OF_CONTROL_PLANE: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",
@@ -71,7 +60,7 @@ fn check(subject: &Subject<'_>, _: &Context<'_>, found: &mut Found<'_>) {
         let key = label.key.as_str();
         // Keys that are none are the API server's to refuse.
         let is_forbidden = key.parse::<LabelKey>().is_ok_and(|key| !key.kubelet_may_set());
-        if !is_forbidden || OF_EVERY_NODE.contains(&key) || OF_CONTROL_PLANE.contains(&key) {
+        if !is_forbidden || OF_CONTROL_PLANE.contains(&key) {
             continue;
         }
         let value = label.values.first().map(String::as_str).unwrap_or_default();

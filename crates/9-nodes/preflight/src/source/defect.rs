@@ -40,8 +40,11 @@ pub(super) fn of_document(document: &Document, text: &str) -> Option<Defect> {
 
 /// Template in quotes (`image: "{{ .Values.image }}"`), or an object that is not complete.
 pub(super) fn of_object(object: &ManifestObject) -> Option<Defect> {
-    let template = quoted_template(object).map(template);
-    template.or_else(|| without_list(object)).or_else(|| incomplete(object))
+    let is_read = is_read(object);
+    let template = quoted_template(object, is_read).map(template);
+    template
+        .or_else(|| without_list(object))
+        .or_else(|| incomplete(object).filter(|_| !is_read))
 }
 
 fn template(offset: usize) -> Defect {
@@ -67,10 +70,10 @@ fn bare_action(node: &DocumentNode, text: &str) -> Option<usize> {
 }
 
 /// First byte of a text of an object that a chart would have rendered.
-fn quoted_template(object: &ManifestObject) -> Option<usize> {
+fn quoted_template(object: &ManifestObject, is_read: bool) -> Option<usize> {
     let node = object.node();
     // ConfigMaps hold templates of programs, charts of operators among them; so do objects of other kinds.
-    if object.id.kind == "ConfigMap" || !is_read(object) {
+    if object.id.kind == "ConfigMap" || !is_read {
         return quoted_action(&node.get("metadata")?.value, false);
     }
     let group = object.group();
@@ -121,7 +124,7 @@ fn is_of_pods(object: &ManifestObject) -> bool {
     )
 }
 
-/// Object of a kind of Kubernetes' own that lacks what rules look at.
+/// Defect of an object that rules do not read, if it is of a kind of Kubernetes' own that they do: it lacks what they look at.
 fn incomplete(object: &ManifestObject) -> Option<Defect> {
     let lacks = match (object.group(), object.id.kind.as_str()) {
         _ if is_of_pods(object) => "containers",
@@ -129,7 +132,7 @@ fn incomplete(object: &ManifestObject) -> Option<Defect> {
         ("node.k8s.io", "RuntimeClass") => "handler",
         _ => return None,
     };
-    (!is_read(object)).then(|| Defect {
+    Some(Defect {
         offset: object.node().span.start,
         reason: format!(
             "{} has no {lacks} (the API server would refuse it; of a patch, read what `kubectl kustomize` makes with it)",

@@ -47,9 +47,9 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
         ));
     }
     interrupt::check()?;
-    let (node, _) = super::facts(&options.node, open)?;
-    let config = super::node_config(options.node.config.as_deref())?;
-    let config = config.as_ref().map(|(_, text)| text.as_str());
+    let config = super::node_config(&options.node)?;
+    let (node, _) = super::facts(&options.node, config.as_ref(), open)?;
+    let config = config.as_ref().map(|config| config.text.as_str());
     let findings = hosts.iter().map(|host| examine_host(host, &node, config));
     let findings: Vec<Vec<HostFinding>> = findings.collect();
     let examined = hosts.iter().zip(&findings);
@@ -60,8 +60,8 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
     if let (Some(path), Some(host)) = (&options.write_config, hosts.first()) {
         basalt_store::write::atomically(path, node_config_of(host, &node)?.text)?;
     }
-    super::show(&report, options.format, json);
-    Ok(super::exit_code(&report, options.fail_on))
+    super::show(&report, options.report.format, json);
+    Ok(super::exit_code(&report, options.report.fail_on))
 }
 
 /// Reads the inventories of files; without any, that of this machine.

@@ -315,7 +315,10 @@ fn sysctl(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             file,
             format!("{} is {}; {image}", setting.key, boundary::shown(value)),
             "in the NodeConfig",
-            ("sysctls", serde_json::json!({ &setting.key: number_or_text(value) })),
+            (
+                "sysctls",
+                serde_json::json!({ &setting.key: parts::sysctl_value(value) }),
+            ),
         );
     }
 }
@@ -327,13 +330,12 @@ fn sysctl_lower(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             setting.file.as_deref().unwrap_or("/etc/sysctl.d"),
             format!("{} is {value}; the image has {image}", setting.key),
             "leave it out, unless the lower value is wanted; else",
-            ("sysctls", serde_json::json!({ &setting.key: number_or_text(value) })),
+            (
+                "sysctls",
+                serde_json::json!({ &setting.key: parts::sysctl_value(value) }),
+            ),
         );
     }
-}
-
-fn number_or_text(value: &str) -> serde_json::Value {
-    value.parse::<i64>().map_or_else(|_| value.into(), Into::into)
 }
 
 fn sysctl_refused(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {

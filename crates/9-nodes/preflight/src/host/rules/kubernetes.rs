@@ -1,6 +1,7 @@
 //! Rules about the kubelet and what it starts.
 
-use super::super::config::PROVIDERS;
+use basalt_node::paths;
+
 use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
@@ -150,7 +151,7 @@ fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     if !fields.is_empty() {
         let names = listed(fields.keys().map(String::as_str), 8);
         found.add_lines(
-            kubelet.config_file.as_deref().unwrap_or("/var/lib/kubelet/config.yaml"),
+            kubelet.config_file.as_deref().unwrap_or(paths::KUBEADM_CONFIG),
             format!("the kubelet's configuration has {names}"),
             "nothing is to be done if the cluster's `kubelet-config` has them; else in the NodeConfig",
             ("kubelet", serde_json::Value::Object(fields)),
@@ -207,7 +208,7 @@ fn credential_provider(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
     let flag = kubelet.flag("image-credential-provider-config");
     for provider in &kubelet.credential_providers {
-        let program = format!("{}/{}", PROVIDERS, provider.name);
+        let program = format!("{}/{}", paths::CREDENTIAL_PROVIDERS, provider.name);
         let place = flag.map_or("/var/lib/kubelet", |flag| flag.value.as_str());
         let images = listed(provider.match_images.iter().map(String::as_str), 4);
         let message = format!("the kubelet asks {} for credentials of {images}", provider.name);
