@@ -1,15 +1,24 @@
-//! Progress for the user: bars on a terminal, plain lines elsewhere. Always on standard error.
+//! Progress for the user: bars on a terminal; elsewhere plain lines, of tasks that end and, every few minutes, of those that
+//! run. Always on standard error.
+
+mod running_tasks;
 
 use std::io::IsTerminal as _;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
+use running_tasks::RunningTasks;
 
 /// Duration from which on a finished task is worth a line.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
+/// Time between two looks at the tasks that run.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Terminal, or standard error without one.
 #[derive(Debug)]
@@ -17,6 +26,9 @@ pub struct Terminal {
     bars: MultiProgress,
     live: bool,
     quiet: bool,
+    running: Arc<Mutex<RunningTasks>>,
+    /// Sender whose end is the end of the thread that writes about tasks that run, once there was a task.
+    watch: OnceLock<Sender<()>>,
 }
 
 struct Bar {
@@ -27,6 +39,9 @@ struct Bar {
     quiet: bool,
     started: Instant,
     finished: bool,
+    running: Arc<Mutex<RunningTasks>>,
+    /// Number among the tasks that run.
+    number: u64,
 }
 
 impl Terminal {
@@ -42,6 +57,8 @@ impl Terminal {
             bars: MultiProgress::with_draw_target(target),
             live,
             quiet,
+            running: Arc::default(),
+            watch: OnceLock::new(),
         }
     }
 
@@ -49,6 +66,33 @@ impl Terminal {
     fn line(&self, text: &str) {
         print_above(&self.bars, text);
     }
+
+    /// Starts the thread that writes about tasks that run, if it does not run and there are no bars that show them.
+    fn watch(&self) {
+        if self.live || self.quiet {
+            return;
+        }
+        self.watch.get_or_init(|| {
+            let (watch, ended) = mpsc::channel::<()>();
+            let (running, bars) = (Arc::clone(&self.running), self.bars.clone());
+            let tell = move || {
+                while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                    // Under the lock, so that no line comes after the one of the task's end.
+                    let mut tasks = lock(&running);
+                    for line in tasks.lines(Instant::now()) {
+                        print_above(&bars, &line);
+                    }
+                }
+            };
+            // Without a thread, what ends is told all the same.
+            let _ = thread::Builder::new().name("progress".to_owned()).spawn(tell);
+            watch
+        });
+    }
+}
+
+fn lock(tasks: &Mutex<RunningTasks>) -> MutexGuard<'_, RunningTasks> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prints a line above the bars, or to standard error where none are drawn.
@@ -79,14 +123,18 @@ impl Reporter for Terminal {
         if self.live {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
+        self.watch();
+        let started = Instant::now();
         Box::new(Bar {
             bars: self.bars.clone(),
             bar,
             title: title.to_owned(),
             live: self.live,
             quiet: self.quiet,
-            started: Instant::now(),
+            started,
             finished: false,
+            running: Arc::clone(&self.running),
+            number: lock(&self.running).open(title, unit, total, started),
         })
     }
 
@@ -105,15 +153,15 @@ impl Bar {
     fn close(&mut self, outcome: Outcome) {
         self.finished = true;
         self.bar.finish_and_clear();
+        lock(&self.running).close(self.number);
         let took = self.started.elapsed();
         let mark = match outcome {
-            Outcome::Done if took >= WORTH_TELLING => "done  ",
+            Outcome::Done if took >= WORTH_TELLING => "done",
             Outcome::Failed if !basalt_process::interrupt::requested() => "failed",
             _ => return,
         };
         if !self.quiet {
-            let line = format!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64());
-            print_above(&self.bars, &line);
+            print_above(&self.bars, &running_tasks::line(mark, &self.title, took));
         }
     }
 }
@@ -121,12 +169,14 @@ impl Bar {
 impl Task for Bar {
     fn advance(&self, by: u64) {
         self.bar.inc(by);
+        lock(&self.running).advance(self.number, by);
     }
 
     fn detail(&self, text: &str) {
         if self.live {
             self.bar.set_message(text.to_owned());
         }
+        lock(&self.running).detail(self.number, text);
     }
 
     fn finish(mut self: Box<Self>, outcome: Outcome) {
@@ -139,5 +189,28 @@ impl Drop for Bar {
         if !self.finished {
             self.close(Outcome::Failed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_runs_from_its_opening_to_its_end() {
+        let terminal = Terminal::new(true);
+        let later = || Instant::now() + running_tasks::INTERVAL;
+        let task = terminal.task("kernel", Unit::Items, Some(2));
+        task.advance(1);
+        task.detail("build");
+        let lines = lock(&terminal.running).lines(later());
+        assert!(
+            lines.iter().any(|line| line.contains("kernel, 1 of 2: build")),
+            "{lines:?}"
+        );
+        task.finish(Outcome::Done);
+        let dropped = terminal.task("zlib", Unit::Items, None);
+        drop(dropped);
+        assert_eq!(lock(&terminal.running).lines(later()), Vec::<String>::new());
     }
 }
