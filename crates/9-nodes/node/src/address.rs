@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSo
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use basalt_node_config::{Interface, NodeConfig};
+use basalt_node_config::{Interface, NodeConfig, defaults};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{self, ApplyError, below};
@@ -130,7 +130,7 @@ fn families(config: &NodeConfig) -> Vec<Family> {
         }
     }
     // A cluster that keeps the usual address of the name service says nothing by it.
-    let usual = matches!(&config.cluster.dns[..], [server] if server.to_string() == "10.96.0.10");
+    let usual = matches!(&config.cluster.dns[..], [server] if server.0 == defaults::NAME_SERVICE);
     match config.cluster.endpoint.host.parse::<IpAddr>() {
         Ok(address) if usual => vec![Family::of(address)],
         _ => families,

@@ -351,6 +351,9 @@ mod tests {
         assert_eq!(condition(&[magic]), Condition::Unclean);
         assert_eq!(condition(&[]), Condition::Unrecognized);
         let label = |text: &'static str| (0x78, text.as_bytes());
+        let partition = include_str!("../../../../distro/packages/basalt-defaults/state.repart.conf");
+        let given = partition.lines().find_map(|line| line.strip_prefix("Label="));
+        assert_eq!(given, Some(LABEL), "label of systemd-repart");
         assert!(RESET_LABEL.len() <= 16 && MAKING_LABEL.len() <= 16 && LABEL.len() <= 16);
         let clean: (usize, &[u8]) = (0x3a, &[1, 0]);
         for (text, expected) in [

@@ -2,13 +2,11 @@
 
 use std::net::IpAddr;
 
+use basalt_node_config::defaults;
 use serde_json::{Map, Value, json};
 
 use super::ClusterConfiguration;
 use crate::kubelet_flags::RESOLVED_CONF;
-
-/// Address of the cluster's name service where nothing else is known: kubeadm's default.
-const DEFAULT_DNS: &str = "10.96.0.10";
 
 /// Lays a strategic merge patch over a configuration: objects are merged, `null` removes, everything else replaces. No
 /// list of KubeletConfiguration has a merge key.
@@ -29,7 +27,7 @@ pub fn overlay(base: &mut Map<String, Value>, patch: &Map<String, Value>) {
 /// Defaults that kubeadm gives to fields which are not set. `rotateCertificates` is set in any case.
 pub(super) fn kubeadm_defaults(configuration: &mut Map<String, Value>, cluster: &ClusterConfiguration) {
     let certificates = cluster.certificates_dir.as_deref().unwrap_or("/etc/kubernetes/pki");
-    let domain = cluster.dns_domain.as_deref().unwrap_or("cluster.local");
+    let domain = cluster.dns_domain.as_deref().unwrap_or(defaults::DOMAIN);
     let defaults = json!({
         "staticPodPath": "/etc/kubernetes/manifests",
         "clusterDNS": [dns_address(cluster.service_subnet.as_deref())],
@@ -68,7 +66,8 @@ fn fill(configuration: &mut Map<String, Value>, defaults: &Map<String, Value>) {
     }
 }
 
-/// Address of the name service: the tenth of the first subnet of Services, as kubeadm takes it.
+/// Address of the name service: the tenth of the first subnet of Services, as kubeadm takes it; without one, the tenth of
+/// kubeadm's default.
 fn dns_address(subnets: Option<&str>) -> String {
     let tenth = || {
         let (address, prefix) = subnets?.split(',').next()?.trim().split_once('/')?;
@@ -88,7 +87,7 @@ fn dns_address(subnets: Option<&str>) -> String {
             }
         }
     };
-    tenth().map_or_else(|| DEFAULT_DNS.to_owned(), |address| address.to_string())
+    tenth().unwrap_or(IpAddr::V4(defaults::NAME_SERVICE)).to_string()
 }
 
 /// Takes away what says nothing: `null`, empty text, lists and objects, and zeros, which stand for the kubelet's default
@@ -130,11 +129,11 @@ mod tests {
             (Some("172.20.0.0/16,fd00::/108"), "172.20.0.10"),
             (Some("fd00:10:96::/112"), "fd00:10:96::a"),
             (Some("10.0.0.128/25"), "10.0.0.138"),
-            (Some("10.0.0.0/30"), DEFAULT_DNS),
+            (Some("10.0.0.0/30"), "10.96.0.10"),
             (Some("0.0.0.0/0"), "0.0.0.10"),
-            (Some("nonsense"), DEFAULT_DNS),
-            (Some("10.0.0.0/99"), DEFAULT_DNS),
-            (None, DEFAULT_DNS),
+            (Some("nonsense"), "10.96.0.10"),
+            (Some("10.0.0.0/99"), "10.96.0.10"),
+            (None, "10.96.0.10"),
         ] {
             assert_eq!(dns_address(subnet), expected, "{subnet:?}");
         }
