@@ -114,35 +114,3 @@ fn environment(config: &NodeConfig) -> Option<PlannedFile> {
     let text = super::proxy::environment(config)?;
     Some(PlannedFile::secret(paths::CONTAINERD_ENVIRONMENT, text))
 }
-
-/// Base64 with padding.
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let letter = LETTERS.get((bits >> (18 - 6 * place)) as usize & 63);
-            let letter = letter.filter(|_| place <= chunk.len());
-            text.push(letter.map_or('=', |letter| char::from(*letter)));
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn base64() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(super::base64(bytes.as_bytes()), text);
-        }
-        assert_eq!(super::base64(&[0xff, 0xef, 0xfe]), "/+/+");
-    }
-}

@@ -7,10 +7,11 @@ use basalt_join::kubelet_config::NodeLayers;
 use basalt_node_config::{
     CloudProvider, CpuManagerPolicy, Kubelet, KubeletConfigSource, NodeConfig, Reserved, TopologyManagerPolicy,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::PlannedFile;
-use super::containerd::base64;
 use crate::facts::MachineFacts;
 use crate::join_plan::{JoinPlan, PlannedTrust};
 use crate::paths;
@@ -472,7 +473,7 @@ pub(crate) fn kubeconfig(endpoint: &str, authorities: &str, name: &str, user: &V
             "name": "cluster",
             "cluster": {
                 "server": endpoint,
-                "certificate-authority-data": base64(authorities.as_bytes()),
+                "certificate-authority-data": STANDARD.encode(authorities),
             },
         }],
         "users": [{ "name": name, "user": user }],
