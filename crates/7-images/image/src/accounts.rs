@@ -63,6 +63,9 @@ enum PrimaryGroup {
 impl Accounts {
     /// Creates the accounts that packages declare, and root and nobody. Of several declarations of a name, the first
     /// counts.
+    ///
+    /// # Errors
+    /// When a line cannot be parsed, when two users or two groups have the same number.
     pub(crate) fn from_sysusers(files: &[Extracted]) -> Result<Self, ImageError> {
         let mut wishes = Wishes::default();
         wishes.user("root", Some(0), PrimaryGroup::OfItsName, "Super User", "/root");
@@ -84,7 +87,10 @@ impl Accounts {
                 })?;
             }
         }
-        Ok(wishes.grant())
+        let accounts = wishes.grant();
+        check_numbers("users", accounts.users.iter().map(|(name, user)| (name, user.id)))?;
+        check_numbers("groups", accounts.groups.iter().map(|(name, group)| (name, group.id)))?;
+        Ok(accounts)
     }
 
     pub(crate) fn user(&self, name: &str) -> Option<u32> {
@@ -236,6 +242,22 @@ impl Wishes {
     }
 }
 
+/// Checks that no two accounts of a kind have the same number: each could read what belongs to the other.
+fn check_numbers<'a>(kind: &'static str, accounts: impl Iterator<Item = (&'a String, u32)>) -> Result<(), ImageError> {
+    let mut holders: BTreeMap<u32, &String> = BTreeMap::new();
+    for (name, number) in accounts {
+        if let Some(other) = holders.insert(number, name) {
+            return Err(ImageError::SharedNumber {
+                kind,
+                first: other.clone(),
+                second: name.clone(),
+                number,
+            });
+        }
+    }
+    Ok(())
+}
+
 fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
@@ -321,5 +343,32 @@ mod tests {
         );
         assert!(accounts("u \"half").is_err());
         assert!(accounts("x what 1").is_err());
+    }
+
+    #[test]
+    fn a_number_belongs_to_one_account() {
+        for (text, expected) in [
+            (
+                "u chrony 190\nu ntp 190:190\n",
+                "the users `chrony` and `ntp` have the same number, 190",
+            ),
+            ("u toor 0:0\n", "the users `root` and `toor` have the same number, 0"),
+            (
+                "g tty 5\ng console 5\n",
+                "the groups `console` and `tty` have the same number, 5",
+            ),
+            // The number of the group of its name is taken over by a user without one.
+            (
+                "g any 300\nu any -\nu fixed 300:5\n",
+                "the users `any` and `fixed` have the same number, 300",
+            ),
+        ] {
+            let error = accounts(text).expect_err(text);
+            assert_eq!(error.to_string(), expected, "{text}");
+        }
+        // A user and a group are two things, and a second declaration of a name adds nothing.
+        for text in ["u chrony 190:5\ng tty 190\n", "u chrony 190\nu chrony 190\n"] {
+            assert!(accounts(text).is_ok(), "{text}");
+        }
     }
 }

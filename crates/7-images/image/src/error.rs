@@ -150,6 +150,22 @@ pub enum ImageError {
         /// Reason, as a clause that follows the colon.
         why: String,
     },
+    /// Two accounts of packages have one number.
+    #[error("the {kind} `{first}` and `{second}` have the same number, {number}")]
+    #[diagnostic(
+        code(image::account_number),
+        help("give one of them another number, in the file of its package in /usr/lib/sysusers.d")
+    )]
+    SharedNumber {
+        /// `users` or `groups`.
+        kind: &'static str,
+        /// Name of the first account.
+        first: String,
+        /// Name of the second account.
+        second: String,
+        /// Their UID or GID.
+        number: u32,
+    },
     /// None of the packages has a file that the image needs.
     #[error("the image `{image}` has no {what}")]
     #[diagnostic(
