@@ -213,11 +213,18 @@ impl Work<'_> {
             path.starts_with(accounts::FOLDER)
                 || matches!(self.definition.kind, ImageKind::Disk(_)) && is_for_booting(path)
         };
-        let extracted = extract(self.payloads, wanted)?;
+        let mut extracted = extract(self.payloads, wanted)?;
         let accounts = Accounts::from_sysusers(&extracted)?;
         let node = matches!(self.definition.kind, ImageKind::Disk(_));
         let Merged { mut root, places } = merge::merge(self.payloads, &accounts, node)?;
         root.exclude(&self.definition.exclude);
+        if node && let Some(file) = extracted.iter_mut().find(|file| file.path == OS_RELEASE) {
+            if !file.content.ends_with(b"\n") {
+                file.content.push(b'\n');
+            }
+            file.content.extend_from_slice(self.image_lines().as_bytes());
+            root.replace(OS_RELEASE, &file.content);
+        }
         if !matches!(self.definition.kind, ImageKind::Tree) {
             root.add_made("/etc/passwd", accounts.passwd().into_bytes())?;
             root.add_made("/etc/group", accounts.group_file().into_bytes())?;
@@ -251,6 +258,21 @@ impl Work<'_> {
         }
         facts::write_inventory(&self.inside.inventory, folder)?;
         facts.write(folder)
+    }
+
+    /// Version of a disk: part of the name of its kernel in the EFI system partition, too.
+    fn image_version(&self) -> String {
+        self.key.short()
+    }
+
+    /// Lines of os-release(5) that tell the images of one release apart. The composer adds them: the package with the file is
+    /// the same in all of them.
+    fn image_lines(&self) -> String {
+        format!(
+            "IMAGE_ID={}\nIMAGE_VERSION={}\n",
+            self.definition.name,
+            self.image_version()
+        )
     }
 
     fn facts(&self, root: &Root) -> Facts {
@@ -310,7 +332,7 @@ impl Work<'_> {
         let loader_name = format!("systemd-boot{}.efi", efi_suffix(self.composer.arch));
         let default_name = format!("EFI/BOOT/BOOT{}.EFI", efi_suffix(self.composer.arch).to_uppercase());
         let loader_path = format!("EFI/systemd/{loader_name}");
-        let kernel_path = format!("EFI/Linux/basalt_{}+{TRIES}.efi", self.key.short());
+        let kernel_path = format!("EFI/Linux/basalt_{}+{TRIES}.efi", self.image_version());
         let (size_bytes, partitions) = disk::write(
             &folder.join(DISK),
             &Contents {
@@ -330,6 +352,7 @@ impl Work<'_> {
         )?;
         remove(&erofs)?;
         Ok(DiskFacts {
+            image_version: self.image_version(),
             size_bytes,
             kernel: boot.release.to_owned(),
             command_line,

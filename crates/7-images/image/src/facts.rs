@@ -81,6 +81,8 @@ pub struct InstalledPackage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskFacts {
+    /// `IMAGE_VERSION` of os-release, from the digest of the image's inputs.
+    pub image_version: String,
     /// Size of the disk in bytes; the file is sparse.
     pub size_bytes: u64,
     /// Release of the kernel, as printed by `uname -r`.

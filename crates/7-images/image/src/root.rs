@@ -111,6 +111,13 @@ impl Root {
         }
     }
 
+    /// Replaces the content of a package's file, which stays the package's; does nothing if there is none at its path.
+    pub(crate) fn replace(&mut self, path: &str, content: &[u8]) {
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.what = What::Made(content.to_vec());
+        }
+    }
+
     /// Adds the missing folders above a path.
     pub(crate) fn add_parents(&mut self, path: &str) {
         let above = path.match_indices('/').filter_map(|(slash, _)| path.get(..slash));

@@ -176,18 +176,49 @@ pub fn two_disks_of_the_same_inputs_are_the_same(sdk: &Utf8PathBuf) -> Result<()
     Ok(())
 }
 
-pub fn rpm_reads_the_database(sdk: &Utf8PathBuf) -> Result<(), Failed> {
-    let (fixture, _, image) = composed(sdk)?;
-    let (_folder, path) = folder()?;
-    let root = partition(&image, "root-a", &path)?;
+/// Unpacks the root file system into a folder.
+fn unpack(fixture: &Fixture, image: &Image, path: &Utf8Path) -> Result<Utf8PathBuf, Failed> {
+    let root = partition(image, "root-a", path)?;
     let tree = path.join("tree");
     fs_err::create_dir(&tree)?;
     run(
-        &fixture,
-        &path,
+        fixture,
+        path,
         "fsck.erofs",
         &[&format!("--extract={tree}"), "--no-preserve-owner", root.as_str()],
     )?;
+    Ok(tree)
+}
+
+pub fn os_release_names_the_image(sdk: &Utf8PathBuf) -> Result<(), Failed> {
+    let (fixture, rpms, image) = composed(sdk)?;
+    let (_folder, path) = folder()?;
+    let version = &image.facts.disk.as_ref().expect("a disk").image_version;
+    let expected = format!("ID=basalt\nNAME=Basalt\nIMAGE_ID=node\nIMAGE_VERSION={version}\n");
+    let tree = unpack(&fixture, &image, &path)?;
+    assert_eq!(fs_err::read_to_string(tree.join("usr/lib/os-release"))?, expected);
+    let uki = fs_err::read(image.uki().expect("a kernel"))?;
+    let uki = PeFile64::parse(uki.as_slice())?;
+    let section = uki.section_by_name(".osrel").expect("there");
+    assert_eq!(section.data()?, expected.as_bytes());
+    let esp = partition(&image, "esp", &path)?;
+    let listing = run(&fixture, &path, "mdir", &["-/", "-b", "-i", esp.as_str(), "::"])?;
+    let kernel = format!("::/EFI/Linux/basalt_{version}+3.efi");
+    assert!(
+        listing.lines().any(|line| line == kernel),
+        "{kernel} is not in:\n{listing}"
+    );
+    // An image with another setting is another one.
+    let other = NODE.replace("[quiet]", "[quiet, panic=5]");
+    let (_elsewhere, other) = fixture.compose_elsewhere(&other, &rpms.iter().collect::<Vec<_>>());
+    assert_ne!(&other.facts.disk.as_ref().expect("a disk").image_version, version);
+    Ok(())
+}
+
+pub fn rpm_reads_the_database(sdk: &Utf8PathBuf) -> Result<(), Failed> {
+    let (fixture, _, image) = composed(sdk)?;
+    let (_folder, path) = folder()?;
+    let tree = unpack(&fixture, &image, &path)?;
     let database = format!("{tree}/usr/lib/sysimage/rpm");
     let ask = |arguments: &[&str]| {
         let all: Vec<_> = ["--dbpath", &database]

@@ -70,6 +70,7 @@ const SDK_TESTS: &[(&str, SdkTest)] = &[
         disks::two_disks_of_the_same_inputs_are_the_same,
     ),
     ("rpm_reads_the_database", disks::rpm_reads_the_database),
+    ("os_release_names_the_image", disks::os_release_names_the_image),
 ];
 
 fn main() {
