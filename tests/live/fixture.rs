@@ -61,7 +61,7 @@ impl Fixture {
         };
         let disk = |name: &str| image(name)?["disk"].as_str().map(Utf8PathBuf::from);
         let no_disk = || format!("no disk was built: {built:#}");
-        let root_hash = image("node").and_then(|image| image["facts"]["disk"]["root_hash"].as_str());
+        let root_hash = image("node").and_then(|image| image["facts"]["disk"]["rootHash"].as_str());
         Ok(Self {
             node: disk("node").ok_or_else(no_disk)?,
             debug: disk("node-debug").ok_or_else(no_disk)?,
