@@ -107,7 +107,8 @@ pub(crate) fn write(inventory: &Inventory, licences: &Licences) -> Result<Vec<u8
         license_concluded: NO_ASSERTION,
         license_declared: NO_ASSERTION,
         copyright_text: NO_ASSERTION,
-        primary_package_purpose: subject.image.then_some("OPERATING-SYSTEM"),
+        // As the JSON schema of 2.3 spells it; in the tag-value format it has a hyphen.
+        primary_package_purpose: subject.image.then_some("OPERATING_SYSTEM"),
         external_refs: Vec::new(),
     }];
     packages.extend(
