@@ -161,7 +161,7 @@ fn explain(file: &ArchiveFile, mirror: &str, error: Option<ProcessError>) -> Sdk
         Some(error) => error.to_string(),
         None => "the downloader left no file".to_owned(),
     };
-    let (reason, remedy) = if words.contains("received signal 25") {
+    let (reason, help) = if words.contains("received signal 25") {
         // SIGXFSZ: the size limit of `download`.
         (
             "the server sent more than the file has".to_owned(),
@@ -196,7 +196,7 @@ fn explain(file: &ArchiveFile, mirror: &str, error: Option<ProcessError>) -> Sdk
         path: file.path.clone(),
         mirror: mirror.to_owned(),
         reason,
-        remedy,
+        help,
     }
 }
 

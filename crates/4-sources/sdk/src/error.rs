@@ -34,7 +34,7 @@ pub enum SdkError {
     },
     /// A file could not be fetched.
     #[error("`{path}` cannot be fetched from the Debian mirror {mirror}: {reason}")]
-    #[diagnostic(code(sdk::fetch), help("{remedy}"))]
+    #[diagnostic(code(sdk::fetch), help("{help}"))]
     Fetch {
         /// Path below the archive's root.
         path: String,
@@ -42,8 +42,8 @@ pub enum SdkError {
         mirror: String,
         /// Cause, as a clause that follows the colon.
         reason: String,
-        /// Instruction for the user, shown as help.
-        remedy: &'static str,
+        /// Instruction for the user.
+        help: &'static str,
     },
     /// A fetched file does not have the digest in the lock.
     #[error("`{path}` is not what {lock} says: its digest is {actual}, {expected} was expected")]
@@ -69,7 +69,8 @@ pub enum SdkError {
         path: Utf8PathBuf,
         /// Error of the parser, with the place.
         message: String,
-        /// Instruction for the user, shown as help.
+        /// Instruction for the user, shown as help. The field has this name in `toolchain.rs` and `tree.rs`, whose text is part of
+        /// the key of the SDK's trees: with another one, all packages would be built again.
         remedy: &'static str,
     },
     /// A file that the toolchain is made from is not in the SDK.
