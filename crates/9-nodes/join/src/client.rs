@@ -347,7 +347,7 @@ fn unanswered(url: String, error: &ureq::Error) -> ClientError {
     }
 }
 
-/// Defect of the certificate of a server in words, and the remedy.
+/// Defect of the certificate of a server in words, and the help on it.
 fn of_certificate(defect: &CertificateError) -> (String, &'static str) {
     const TIME: &str = "compare the clock of this machine with the true time; on a control-plane node, `kubeadm certs \
                         check-expiration` shows the dates, and `kubeadm certs renew apiserver` makes a new certificate";
@@ -509,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_is_for_whoever_asks() {
+    fn the_help_is_for_whoever_asks() {
         let asker = |token: &str| Asker::of(&Credentials::Token(token.to_owned()));
         let (node, user) = (asker("abcdef.0123456789abcdef"), asker("admin"));
         assert_eq!((node, user), (Asker::Node, Asker::User));
