@@ -80,7 +80,7 @@ const fn check(name: &'static str, seconds: u64, run: fn(&Context) -> Vec<CheckF
     }
 }
 
-/// Surroundings that several checks use.
+/// Data that several checks use.
 #[derive(Debug)]
 struct Context {
     /// Checkout with the lock of the SDK, if there is one.

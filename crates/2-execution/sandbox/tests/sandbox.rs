@@ -36,7 +36,7 @@ fn main() {
         Trial::test("there_is_no_network", there_is_no_network),
         Trial::test("read_only_means_read_only", read_only_means_read_only),
         Trial::test("exit_codes_come_through", exit_codes_come_through),
-        Trial::test("surroundings_are_what_was_said", surroundings_are_what_was_said),
+        Trial::test("the_environment_is_what_was_said", the_environment_is_what_was_said),
         Trial::test("hundreds_of_layers_stack", hundreds_of_layers_stack),
         Trial::test("terminals_can_be_made", terminals_can_be_made),
         Trial::test("root_may_do_what_builds_do", root_may_do_what_builds_do),
@@ -247,7 +247,7 @@ fn what_the_program_leaves_running_ends() -> Result<(), Failed> {
     Ok(())
 }
 
-fn surroundings_are_what_was_said() -> Result<(), Failed> {
+fn the_environment_is_what_was_said() -> Result<(), Failed> {
     let (_guard, folder) = folder();
     let writable = folder.join("writable");
     std::fs::create_dir_all(&writable)?;

@@ -40,11 +40,11 @@ const CONFIG: &str =
     "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster: { bootstrapToken: abcdef.0123456789abcdef }\n";
 
 /// A server as the metadata service of a cloud.
-trait Asked {
+trait MetadataServer {
     fn ask(&self, cloud: Cloud) -> Result<Option<Found>, ServiceError>;
 }
 
-impl Asked for Server {
+impl MetadataServer for Server {
     fn ask(&self, cloud: Cloud) -> Result<Option<Found>, ServiceError> {
         MetadataService::at(cloud, vec![self.address], LIMITS).ask()
     }
@@ -317,13 +317,13 @@ fn what_is_no_answer_is_told_from_what_is_of_no_use() {
 }
 
 /// Answers of a service that are left, the next one at the end.
-type AnswersLeft = Vec<Result<Option<Found>, ServiceError>>;
+type ScriptedAnswers = Vec<Result<Option<Found>, ServiceError>>;
 
 /// A service that gives these answers one after the other, the last one for ever, and to which there is a way from the second
 /// look on.
-struct Answers(RefCell<(u32, AnswersLeft)>);
+struct ScriptedService(RefCell<(u32, ScriptedAnswers)>);
 
-impl Answers {
+impl ScriptedService {
     fn new(answers: impl IntoIterator<Item = Result<Option<Found>, ServiceError>>) -> Self {
         let mut answers: Vec<_> = answers.into_iter().collect();
         answers.reverse();
@@ -331,7 +331,7 @@ impl Answers {
     }
 }
 
-impl UserDataService for Answers {
+impl UserDataService for ScriptedService {
     fn has_way(&self) -> bool {
         self.0.borrow_mut().0 += 1;
         self.0.borrow().0 > 1
@@ -374,7 +374,7 @@ fn no_answer(why: &str) -> Result<Option<Found>, ServiceError> {
 /// Outcome, states that were told, and the last state.
 fn run(
     root: &Path,
-    service: &Answers,
+    service: &ScriptedService,
     drive: Vec<Result<Option<Found>, SourceError>>,
 ) -> (Result<Option<Found>, UserDataError>, Vec<String>, UserDataState) {
     let mut sources: Vec<Box<dyn Source>> = vec![Box::new(Drive(drive))];
@@ -393,7 +393,7 @@ fn run(
 #[test]
 fn a_service_is_asked_until_it_answers() {
     let root = tempfile::tempdir().unwrap();
-    let service = Answers::new([
+    let service = ScriptedService::new([
         no_answer("Connection refused"),
         no_answer("HTTP status 503"),
         no_answer("HTTP status 503"),
@@ -421,14 +421,14 @@ fn a_service_is_asked_until_it_answers() {
 #[test]
 fn a_machine_without_user_data_joins_no_cluster() {
     let root = tempfile::tempdir().unwrap();
-    let service = Answers::new([no_answer("timed out"), Ok(None)]);
+    let service = ScriptedService::new([no_answer("timed out"), Ok(None)]);
     let (outcome, _, state) = run(root.path(), &service, Vec::new());
     assert_eq!(outcome.unwrap(), None);
     assert_eq!(state, UserDataState::Absent);
     let unusable = SourceError::TooLarge {
         place: "user data".to_owned(),
     };
-    let service = Answers::new([Err(unusable.into())]);
+    let service = ScriptedService::new([Err(unusable.into())]);
     let (outcome, _, state) = run(root.path(), &service, Vec::new());
     assert!(matches!(
         outcome,
@@ -466,14 +466,14 @@ fn a_disk_that_comes_late_counts_first() {
         let name = format!("{looks:?}");
         // Taken from the end.
         let drive = looks.into_iter().rev().collect();
-        let (outcome, _, state) = run(root.path(), &Answers::new(answers), drive);
+        let (outcome, _, state) = run(root.path(), &ScriptedService::new(answers), drive);
         assert_eq!(outcome.unwrap().unwrap().origin, "drive", "{name}");
         assert_eq!(state, UserDataState::Found);
     }
     let damaged = SourceError::NotText {
         place: "drive".to_owned(),
     };
-    let service = Answers::new([Ok(Some(found("service")))]);
+    let service = ScriptedService::new([Ok(Some(found("service")))]);
     let (outcome, ..) = run(root.path(), &service, vec![Err(damaged)]);
     assert!(matches!(
         outcome,

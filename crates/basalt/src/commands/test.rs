@@ -304,7 +304,7 @@ impl TestRun<'_> {
     }
 
     /// Adds what tests need to know of this run, as environment variables.
-    fn surroundings(&self, command: Command) -> Command {
+    fn with_variables(&self, command: Command) -> Command {
         let mut command = command.env("BASALT_STORE", self.checkout.store.root());
         if let Some(sdk) = &self.sdk {
             command = command.env("BASALT_PROGRAM", &self.program).env("BASALT_SDK", sdk);
@@ -326,7 +326,7 @@ impl TestRun<'_> {
 
     /// Runs a step of many tests, whose counts are read from cargo's output. One in which every test is skipped fails.
     fn tests(&mut self, step: Step, log: &str, mut command: Command) -> Result<()> {
-        command = self.surroundings(command);
+        command = self.with_variables(command);
         let mut output = TestOutput::default();
         let result = self.watch(log, &command, |line| output.count(line));
         let mut counts = output.counts;

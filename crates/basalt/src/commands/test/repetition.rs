@@ -193,7 +193,7 @@ impl ProgramReport {
         let command = Command::new(&program.path).args(filters).current_dir(&program.folder);
         let mut lines = Vec::new();
         let start = Instant::now();
-        let result = tests.surroundings(command).lines(|line| lines.push(line.to_owned()));
+        let result = tests.with_variables(command).lines(|line| lines.push(line.to_owned()));
         self.selected = lines.iter().filter_map(|line| selected_tests(line)).sum();
         self.slowest_seconds = self.slowest_seconds.max(seconds(start.elapsed()));
         match result {
