@@ -409,6 +409,14 @@ fn interfaces() {
         "network: { dns: { servers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4] } }",
         "the first three name servers only",
     )]);
+    // A finding stands at its own address, also behind one that cannot be read.
+    let case = one("addresses: [nonsense, 10.0.0.0/24]");
+    let column = case.find("10.0.0.0/24").expect("there") + 1;
+    let (_, brief) = said(&case);
+    assert!(
+        brief.contains(&format!(":{column}: error: `10.0.0.0/24` is the network")),
+        "{column}: {brief}"
+    );
 }
 
 #[test]

@@ -47,23 +47,7 @@ pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) 
 }
 
 fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries_vlans: bool) -> Option<Interface> {
-    let matches = match (&raw.name, &raw.mac) {
-        (Some(name), None) => finder.parse(&path.key("name"), name).map(InterfaceMatch::Name),
-        (None, Some(mac)) => finder.parse(&path.key("mac"), mac).map(InterfaceMatch::Mac),
-        (Some(_), Some(_)) => {
-            let finding = Finding::error("the interface is named twice, by `name` and by `mac`", "one too many");
-            finder.say(&path.key("mac"), finding.with_help("keep one of them"));
-            None
-        }
-        (None, None) => {
-            let finding = Finding::error("it is not said which interface is meant", "this interface");
-            finder.say(
-                path,
-                finding.with_help("add `name: en*`, or `mac:` with its hardware address"),
-            );
-            None
-        }
-    };
+    let matches = interface_match(finder, path, raw);
     let addresses: Vec<Cidr> = finder.parse_all(&path.key("addresses"), &raw.addresses);
     let dhcp = raw.dhcp.unwrap_or(raw.addresses.is_empty()) && !raw.unmanaged;
     if raw.unmanaged {
@@ -78,43 +62,9 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries
             finding.with_help("add `addresses:`, or set `dhcp: true`; `unmanaged: true` leaves the interface alone"),
         );
     }
-    for (index, address) in addresses.iter().enumerate() {
-        if is_network_itself(address) && !address.address.is_unspecified() {
-            let finding = Finding::error(
-                format!("`{address}` is the network, not an address in it"),
-                "not a host",
-            );
-            finder.say(
-                &path.key("addresses").index(index),
-                finding.with_help("write the node's own address"),
-            );
-        }
-    }
-    if raw.mtu.is_some_and(|mtu| mtu < SMALLEST_OF_IPV6) && addresses.iter().any(|cidr| cidr.address.is_ipv6()) {
-        let finding = Finding::error(
-            format!("IPv6 needs packets of {SMALLEST_OF_IPV6} bytes, and the interface has an address of it"),
-            "too small for IPv6",
-        );
-        finder.say(
-            &path.key("mtu"),
-            finding.with_help(format!(
-                "write {SMALLEST_OF_IPV6} or more, or remove the addresses of IPv6"
-            )),
-        );
-    }
-    let gateway: Option<Address> = finder.parse_given(&path.key("gateway"), raw.gateway.as_ref());
-    if raw.gateway_on_link && gateway.is_none() {
-        let finding = Finding::error("there is no `gateway` that could be on the link", "without effect");
-        finder.say(
-            &path.key("gatewayOnLink"),
-            finding.with_help("add `gateway:`, or remove this line"),
-        );
-    }
-    if let Some(gateway) = gateway
-        && !raw.gateway_on_link
-    {
-        reachable(finder, &path.key("gateway"), gateway, &addresses, dhcp);
-    }
+    hosts(finder, &path.key("addresses"), &raw.addresses);
+    mtu(finder, path, raw, &addresses);
+    let gateway = gateway(finder, path, raw, &addresses, dhcp);
     let place = path.key("routes");
     let routes = raw.routes.iter().enumerate();
     let routes = routes
@@ -132,6 +82,79 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries
         routes,
         mtu: raw.mtu,
     })
+}
+
+fn interface_match(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Option<InterfaceMatch> {
+    match (&raw.name, &raw.mac) {
+        (Some(name), None) => finder.parse(&path.key("name"), name).map(InterfaceMatch::Name),
+        (None, Some(mac)) => finder.parse(&path.key("mac"), mac).map(InterfaceMatch::Mac),
+        (Some(_), Some(_)) => {
+            let finding = Finding::error("the interface is named twice, by `name` and by `mac`", "one too many");
+            finder.say(&path.key("mac"), finding.with_help("keep one of them"));
+            None
+        }
+        (None, None) => {
+            let finding = Finding::error("it is not said which interface is meant", "this interface");
+            finder.say(
+                path,
+                finding.with_help("add `name: en*`, or `mac:` with its hardware address"),
+            );
+            None
+        }
+    }
+}
+
+/// Checks that addresses are those of a host, as far as they are addresses.
+fn hosts(finder: &mut Finder<'_>, path: &Path, given: &[String]) {
+    for (index, text) in given.iter().enumerate() {
+        let Ok(address) = text.parse::<Cidr>() else { continue };
+        if is_network_itself(&address) && !address.address.is_unspecified() {
+            let finding = Finding::error(
+                format!("`{address}` is the network, not an address in it"),
+                "not a host",
+            );
+            finder.say(&path.index(index), finding.with_help("write the node's own address"));
+        }
+    }
+}
+
+fn mtu(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, addresses: &[Cidr]) {
+    if raw.mtu.is_some_and(|mtu| mtu < SMALLEST_OF_IPV6) && addresses.iter().any(|cidr| cidr.address.is_ipv6()) {
+        let finding = Finding::error(
+            format!("IPv6 needs packets of {SMALLEST_OF_IPV6} bytes, and the interface has an address of it"),
+            "too small for IPv6",
+        );
+        finder.say(
+            &path.key("mtu"),
+            finding.with_help(format!(
+                "write {SMALLEST_OF_IPV6} or more, or remove the addresses of IPv6"
+            )),
+        );
+    }
+}
+
+/// The default router, which is on the link or in one of the interface's networks.
+fn gateway(
+    finder: &mut Finder<'_>,
+    path: &Path,
+    raw: &raw::Interface,
+    addresses: &[Cidr],
+    dhcp: bool,
+) -> Option<Address> {
+    let gateway: Option<Address> = finder.parse_given(&path.key("gateway"), raw.gateway.as_ref());
+    if raw.gateway_on_link && gateway.is_none() {
+        let finding = Finding::error("there is no `gateway` that could be on the link", "without effect");
+        finder.say(
+            &path.key("gatewayOnLink"),
+            finding.with_help("add `gateway:`, or remove this line"),
+        );
+    }
+    if let Some(gateway) = gateway
+        && !raw.gateway_on_link
+    {
+        reachable(finder, &path.key("gateway"), gateway, addresses, dhcp);
+    }
+    gateway
 }
 
 fn route(finder: &mut Finder<'_>, path: &Path, raw: &raw::Route, own: &[Cidr], dhcp: bool) -> Option<Route> {
