@@ -57,80 +57,15 @@ impl SysctlName {
     pub fn harm(&self, value: &str) -> Option<&'static str> {
         let value = value.trim();
         let name = self.dotted();
-        let always = |reason| Some(reason);
-        let unless = |good: &[&str], reason| (!good.contains(&value)).then_some(reason);
-        let small = |least: u64, reason| {
-            let is_small = value.parse::<u64>().is_ok_and(|number| number < least);
-            is_small.then_some(reason)
+        // Where the machine is known, less is too much: see `reserved_memory`, and `risk`.
+        let too_much = || {
+            let bytes = self.reserved_memory(value)?;
+            (bytes > MOST_RESERVED)
+                .then_some("this is more memory than machines have, and the kernel would take all of it")
         };
-        match name.as_str() {
-            "net.ipv4.ip_forward"
-            | "net.ipv4.conf.all.forwarding"
-            | "net.ipv4.conf.default.forwarding"
-            | "net.ipv6.conf.all.forwarding"
-            | "net.ipv6.conf.default.forwarding" => unless(&["1"], "pods reach nothing without forwarding"),
-            "net.bridge.bridge-nf-call-iptables" | "net.bridge.bridge-nf-call-ip6tables" => {
-                unless(&["1"], "services are unreachable from pods of the same node without it")
-            }
-            // The values that the kubelet compares at its start, and that the image sets.
-            "vm.overcommit_memory" | "kernel.panic_on_oops" => unless(
-                &["1"],
-                "the kubelet does not start with another value than 1 (protectKernelDefaults)",
-            ),
-            "vm.panic_on_oom" => unless(&["0"], "a pod that takes too much memory would stop the node"),
-            "kernel.panic" => unless(
-                &["10"],
-                "the kubelet does not start with another value than 10 (protectKernelDefaults)",
-            ),
-            "kernel.keys.root_maxkeys" => unless(
-                &["1000000"],
-                "the kubelet does not start with another value than 1000000 (protectKernelDefaults)",
-            ),
-            "kernel.keys.root_maxbytes" => unless(
-                &["25000000"],
-                "the kubelet does not start with another value than 25000000 (protectKernelDefaults)",
-            ),
-            "kernel.modules_disabled" => unless(&["0"], "network add-ons load modules"),
-            "kernel.core_pattern" => value
-                .starts_with('|')
-                .then_some("it would run a program as root for every crash"),
-            "kernel.modprobe" | "kernel.hotplug" => always("it names a program that the kernel runs as root"),
-            "kernel.hostname" | "kernel.domainname" => always("the host name is set by `hostname`"),
-            // Most containers have no user namespace of their own.
-            "user.max_user_namespaces" => small(1, "containers are made of namespaces"),
-            "user.max_pid_namespaces"
-            | "user.max_net_namespaces"
-            | "user.max_mnt_namespaces"
-            | "user.max_uts_namespaces"
-            | "user.max_ipc_namespaces"
-            | "user.max_cgroup_namespaces" => small(256, "each pod and many services have namespaces of their own"),
-            "kernel.pid_max" | "kernel.threads-max" | "fs.file-max" | "fs.nr_open" => {
-                small(32768, "this is too little for a node's own programs and its pods")
-            }
-            "fs.inotify.max_user_instances" | "fs.inotify.max_user_watches" => {
-                small(128, "the kubelet and containerd watch files themselves")
-            }
-            "vm.max_map_count" => small(4096, "programs cannot map their files and memory with so few areas"),
-            // 0 stands for no limit.
-            "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max" if value != "0" => small(
-                4096,
-                "the kernel drops connections of pods and to services beyond this number",
-            ),
-            "net.ipv4.neigh.default.gc_thresh3" | "net.ipv6.neigh.default.gc_thresh3" => {
-                small(128, "the node reaches no more neighbors than this: pods are neighbors")
-            }
-            "net.ipv4.tcp_mem" | "net.ipv4.udp_mem" => {
-                let pages = value.split_whitespace().map(str::parse::<u64>);
-                let is_small = pages.flatten().any(|pages| pages < LEAST_BUFFERS);
-                is_small.then_some("connections get no memory beyond so few pages of 4 KiB")
-            }
-            "net.ipv4.ip_local_port_range" => port_range(value),
-            // Where the machine is known, less is too much: see `reserved_memory`, and `risk`.
-            _ if self.reserved_memory(value).is_some_and(|bytes| bytes > MOST_RESERVED) => {
-                always("this is more memory than machines have, and the kernel would take all of it")
-            }
-            _ => None,
-        }
+        other_value(&name, value)
+            .or_else(|| too_little(&name, value))
+            .or_else(too_much)
     }
 
     /// Memory in bytes that the kernel keeps from processes by this value, if the setting is one of those.
@@ -183,6 +118,87 @@ impl SysctlName {
             }
             _ => None,
         }
+    }
+}
+
+/// Reason against a value of a setting that has one good value, or that nobody may set.
+fn other_value(name: &str, value: &str) -> Option<&'static str> {
+    let always = |reason| Some(reason);
+    let unless = |good: &str, reason| (value != good).then_some(reason);
+    match name {
+        "net.ipv4.ip_forward"
+        | "net.ipv4.conf.all.forwarding"
+        | "net.ipv4.conf.default.forwarding"
+        | "net.ipv6.conf.all.forwarding"
+        | "net.ipv6.conf.default.forwarding" => unless("1", "pods reach nothing without forwarding"),
+        "net.bridge.bridge-nf-call-iptables" | "net.bridge.bridge-nf-call-ip6tables" => {
+            unless("1", "services are unreachable from pods of the same node without it")
+        }
+        // The values that the kubelet compares at its start, and that the image sets.
+        "vm.overcommit_memory" | "kernel.panic_on_oops" => unless(
+            "1",
+            "the kubelet does not start with another value than 1 (protectKernelDefaults)",
+        ),
+        "vm.panic_on_oom" => unless("0", "a pod that takes too much memory would stop the node"),
+        "kernel.panic" => unless(
+            "10",
+            "the kubelet does not start with another value than 10 (protectKernelDefaults)",
+        ),
+        "kernel.keys.root_maxkeys" => unless(
+            "1000000",
+            "the kubelet does not start with another value than 1000000 (protectKernelDefaults)",
+        ),
+        "kernel.keys.root_maxbytes" => unless(
+            "25000000",
+            "the kubelet does not start with another value than 25000000 (protectKernelDefaults)",
+        ),
+        "kernel.modules_disabled" => unless("0", "network add-ons load modules"),
+        "kernel.core_pattern" => value
+            .starts_with('|')
+            .then_some("it would run a program as root for every crash"),
+        "kernel.modprobe" | "kernel.hotplug" => always("it names a program that the kernel runs as root"),
+        "kernel.hostname" | "kernel.domainname" => always("the host name is set by `hostname`"),
+        _ => None,
+    }
+}
+
+/// Reason against a value below what a node needs.
+fn too_little(name: &str, value: &str) -> Option<&'static str> {
+    let small = |least: u64, reason| {
+        let is_small = value.parse::<u64>().is_ok_and(|number| number < least);
+        is_small.then_some(reason)
+    };
+    match name {
+        // Most containers have no user namespace of their own.
+        "user.max_user_namespaces" => small(1, "containers are made of namespaces"),
+        "user.max_pid_namespaces"
+        | "user.max_net_namespaces"
+        | "user.max_mnt_namespaces"
+        | "user.max_uts_namespaces"
+        | "user.max_ipc_namespaces"
+        | "user.max_cgroup_namespaces" => small(256, "each pod and many services have namespaces of their own"),
+        "kernel.pid_max" | "kernel.threads-max" | "fs.file-max" | "fs.nr_open" => {
+            small(32768, "this is too little for a node's own programs and its pods")
+        }
+        "fs.inotify.max_user_instances" | "fs.inotify.max_user_watches" => {
+            small(128, "the kubelet and containerd watch files themselves")
+        }
+        "vm.max_map_count" => small(4096, "programs cannot map their files and memory with so few areas"),
+        // 0 stands for no limit.
+        "net.netfilter.nf_conntrack_max" | "net.nf_conntrack_max" if value != "0" => small(
+            4096,
+            "the kernel drops connections of pods and to services beyond this number",
+        ),
+        "net.ipv4.neigh.default.gc_thresh3" | "net.ipv6.neigh.default.gc_thresh3" => {
+            small(128, "the node reaches no more neighbors than this: pods are neighbors")
+        }
+        "net.ipv4.tcp_mem" | "net.ipv4.udp_mem" => {
+            let pages = value.split_whitespace().map(str::parse::<u64>);
+            let is_small = pages.flatten().any(|pages| pages < LEAST_BUFFERS);
+            is_small.then_some("connections get no memory beyond so few pages of 4 KiB")
+        }
+        "net.ipv4.ip_local_port_range" => port_range(value),
+        _ => None,
     }
 }
 

@@ -41,15 +41,7 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
     soft_evictions(finder, path, &raw);
     image_gc(finder, path, &raw);
     swap(finder, path, &raw);
-    if let Some(cpus) = &raw.reserved_system_cpus
-        && !is_cpu_list(cpus)
-    {
-        let finding = Finding::error(format!("`{cpus}` is not a list of processors"), "not a list");
-        finder.say(
-            &path.key("reservedSystemCPUs"),
-            finding.with_help("write numbers and ranges: `0-1,8`"),
-        );
-    }
+    reserved_cpus(finder, path, &raw);
     provider_id(finder, &path.key("providerID"), raw.provider_id.as_deref());
     pod_sysctls::patterns(finder, &path.key("allowedUnsafeSysctls"), &raw.allowed_unsafe_sysctls);
     credential_providers::check(finder, &path.key("credentialProviders"), &raw.credential_providers);
@@ -97,6 +89,18 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
     static_cpus(finder, path, &checked);
     shutdown(finder, path, &checked);
     checked
+}
+
+fn reserved_cpus(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
+    if let Some(cpus) = &raw.reserved_system_cpus
+        && !is_cpu_list(cpus)
+    {
+        let finding = Finding::error(format!("`{cpus}` is not a list of processors"), "not a list");
+        finder.say(
+            &path.key("reservedSystemCPUs"),
+            finding.with_help("write numbers and ranges: `0-1,8`"),
+        );
+    }
 }
 
 /// A soft threshold without a time, which the kubelet refuses.

@@ -51,6 +51,7 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet
     conditions.images();
     conditions.enforcement();
     conditions.reserved_groups();
+    conditions.system_group();
     conditions.shutdown();
     conditions.gated();
     conditions.logging();
@@ -274,6 +275,10 @@ impl<'k> Conditions<'_, '_, 'k> {
                 self.say("enforceNodeAllocatable", message, &format!("add `{amounts}`"));
             }
         }
+    }
+
+    /// The control group of the system's processes.
+    fn system_group(&mut self) {
         if self.is_given("systemCgroups") && !self.is_given("cgroupRoot") {
             self.say(
                 "systemCgroups",
