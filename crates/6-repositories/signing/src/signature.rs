@@ -88,20 +88,13 @@ pub fn verify(data: &[u8], signature: &[u8], trusted: &[Certificate], now: Times
     })
 }
 
-fn verify_with(
-    data: &[u8],
-    signature: &Signature,
-    certificate: &Certificate,
-    signer: Signer<'_>,
-    now: Timestamp,
-) -> Result<Verified, VerifyError> {
-    let key = certificate.fingerprint().to_owned();
-    let invalid = |why: String| VerifyError::Invalid { key: key.clone(), why };
+/// Checks what kind of signature it is: one over a file, with a digest that nobody can forge.
+fn check_kind(signature: &Signature) -> Result<(), String> {
     if signature.version() != SignatureVersion::V4 {
-        return Err(invalid(format!("it is of version {:?}", signature.version())));
+        return Err(format!("it is of version {:?}", signature.version()));
     }
     if signature.typ() != Some(SignatureType::Binary) {
-        return Err(invalid("it is not one over a file".to_owned()));
+        return Err("it is not one over a file".to_owned());
     }
     let strong = matches!(
         signature.hash_alg(),
@@ -113,9 +106,23 @@ fn verify_with(
                 | HashAlgorithm::Sha3_512
         )
     );
-    if !strong {
-        return Err(invalid(format!("its digest is {:?}", signature.hash_alg())));
+    if strong {
+        Ok(())
+    } else {
+        Err(format!("its digest is {:?}", signature.hash_alg()))
     }
+}
+
+fn verify_with(
+    data: &[u8],
+    signature: &Signature,
+    certificate: &Certificate,
+    signer: Signer<'_>,
+    now: Timestamp,
+) -> Result<Verified, VerifyError> {
+    let key = certificate.fingerprint().to_owned();
+    let invalid = |why: String| VerifyError::Invalid { key: key.clone(), why };
+    check_kind(signature).map_err(invalid)?;
     let made = signature
         .created()
         .map(Timestamp::from)

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 
 use crate::creation::{CREATED, NO_ASSERTION, SUPPLIER, TOOL, TOOL_VERSION, uuid};
-use crate::{BomError, Component, ComponentKind, Inventory, Licences, Origin, RelationKind, licences};
+use crate::{BomError, Component, ComponentKind, Inventory, Licences, Origin, RelationKind, Subject, licences};
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const SUBJECT: &str = "SPDXRef-Subject";
@@ -95,22 +95,7 @@ pub(crate) fn write(inventory: &Inventory, licences: &Licences) -> Result<Vec<u8
     let subject = &inventory.subject;
     let identifiers = identifiers(inventory);
     let id = |purl: &str| identifiers.get(purl).map(String::as_str).unwrap_or(SUBJECT);
-    let mut packages = vec![Package {
-        name: &subject.name,
-        id: SUBJECT.to_owned(),
-        version_info: &subject.version,
-        supplier: organization(),
-        download_location: NO_ASSERTION,
-        files_analyzed: false,
-        checksums: Vec::new(),
-        source_info: None,
-        license_concluded: NO_ASSERTION,
-        license_declared: NO_ASSERTION,
-        copyright_text: NO_ASSERTION,
-        // As the JSON schema of 2.3 spells it; in the tag-value format it has a hyphen.
-        primary_package_purpose: subject.image.then_some("OPERATING_SYSTEM"),
-        external_refs: Vec::new(),
-    }];
+    let mut packages = vec![subject_package(subject)];
     packages.extend(
         inventory
             .components
@@ -161,6 +146,26 @@ fn list_version(full: &str) -> String {
 
 fn organization() -> String {
     format!("Organization: {SUPPLIER}")
+}
+
+/// The package that the document describes.
+fn subject_package(subject: &Subject) -> Package<'_> {
+    Package {
+        name: &subject.name,
+        id: SUBJECT.to_owned(),
+        version_info: &subject.version,
+        supplier: organization(),
+        download_location: NO_ASSERTION,
+        files_analyzed: false,
+        checksums: Vec::new(),
+        source_info: None,
+        license_concluded: NO_ASSERTION,
+        license_declared: NO_ASSERTION,
+        copyright_text: NO_ASSERTION,
+        // As the JSON schema of 2.3 spells it; in the tag-value format it has a hyphen.
+        primary_package_purpose: subject.image.then_some("OPERATING_SYSTEM"),
+        external_refs: Vec::new(),
+    }
 }
 
 fn package<'i>(component: &'i Component, id: &str) -> Package<'i> {

@@ -294,6 +294,25 @@ impl Work<'_> {
         }
     }
 
+    /// Writes the root file system into a file, and returns its hash tree.
+    fn root_file_system(&self, folder: &Utf8Path, root: &Root, erofs: &Utf8Path) -> Result<HashTree, ImageError> {
+        (self.step)("archive");
+        let tar = folder.join("root.tar");
+        let file = fs_err::File::create_new(&tar).map_err(ImageError::io("cannot create", &tar))?;
+        archive::write(root, self.payloads, std::io::BufWriter::with_capacity(1 << 20, file))?;
+        (self.step)("root file system");
+        erofs::make(
+            self.composer.sdk,
+            &tar,
+            erofs,
+            &Guid::derived(&self.key, "root file system").to_string(),
+        )?;
+        remove(&tar)?;
+        (self.step)("hash tree");
+        let tree_id = Guid::derived(&self.key, "hash tree").0;
+        HashTree::of_file(erofs, *self.key.as_bytes(), tree_id)
+    }
+
     fn disk(
         &self,
         folder: &Utf8Path,
@@ -302,22 +321,8 @@ impl Work<'_> {
         extracted: &[Extracted],
     ) -> Result<DiskFacts, ImageError> {
         let boot = Boot::find(&self.definition.name, self.composer.arch, extracted)?;
-        (self.step)("archive");
-        let tar = folder.join("root.tar");
-        let file = fs_err::File::create_new(&tar).map_err(ImageError::io("cannot create", &tar))?;
-        archive::write(root, self.payloads, std::io::BufWriter::with_capacity(1 << 20, file))?;
-        (self.step)("root file system");
         let erofs = folder.join("root.erofs");
-        erofs::make(
-            self.composer.sdk,
-            &tar,
-            &erofs,
-            &Guid::derived(&self.key, "root file system").to_string(),
-        )?;
-        remove(&tar)?;
-        (self.step)("hash tree");
-        let tree_id = Guid::derived(&self.key, "hash tree").0;
-        let tree = HashTree::of_file(&erofs, *self.key.as_bytes(), tree_id)?;
+        let tree = self.root_file_system(folder, root, &erofs)?;
         (self.step)("disk");
         let command_line = command_line(&tree, &settings.kernel_arguments);
         let kernel = uki::assemble(&Parts {

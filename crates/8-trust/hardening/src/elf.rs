@@ -112,29 +112,23 @@ struct Dynamic {
     libraries: Vec<String>,
 }
 
+/// Segments beside those that are loaded.
+struct Segments {
+    /// `true` if there is one for RELRO.
+    relro: bool,
+    stack: StackMark,
+    interpreter: Option<String>,
+}
+
 fn read(bytes: &[u8]) -> object::read::Result<Elf> {
     let file = ElfFile64::<Endianness>::parse(bytes)?;
     let endian = file.endian();
     let dynamic = dynamic(&file)?;
-    let (mut relro, mut stack, mut interpreter) = (false, StackMark::Missing, None);
-    for header in file.elf_header().program_headers(endian, bytes)? {
-        match header.p_type(endian) {
-            elf::PT_GNU_RELRO => relro = true,
-            elf::PT_INTERP => {
-                let path = header.interpreter(endian, bytes)?.unwrap_or_default();
-                interpreter = Some(String::from_utf8_lossy(path).into_owned());
-            }
-            elf::PT_GNU_STACK => {
-                let executable = header.p_flags(endian).0 & elf::PF_X.0 != 0;
-                stack = if executable {
-                    StackMark::Executable
-                } else {
-                    StackMark::Plain
-                };
-            }
-            _ => {}
-        }
-    }
+    let Segments {
+        relro,
+        stack,
+        interpreter,
+    } = segments(&file, bytes)?;
     let kind = match file.elf_header().e_type(endian) {
         elf::ET_EXEC => ElfKind::Fixed,
         elf::ET_DYN if dynamic.pie || interpreter.is_some() && !dynamic.soname => ElfKind::Pie,
@@ -176,6 +170,34 @@ fn read(bytes: &[u8]) -> object::read::Result<Elf> {
         makers: makers(&file)?,
         rust_library,
     })
+}
+
+fn segments(file: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> object::read::Result<Segments> {
+    let endian = file.endian();
+    let mut found = Segments {
+        relro: false,
+        stack: StackMark::Missing,
+        interpreter: None,
+    };
+    for header in file.elf_header().program_headers(endian, bytes)? {
+        match header.p_type(endian) {
+            elf::PT_GNU_RELRO => found.relro = true,
+            elf::PT_INTERP => {
+                let path = header.interpreter(endian, bytes)?.unwrap_or_default();
+                found.interpreter = Some(String::from_utf8_lossy(path).into_owned());
+            }
+            elf::PT_GNU_STACK => {
+                let executable = header.p_flags(endian).0 & elf::PF_X.0 != 0;
+                found.stack = if executable {
+                    StackMark::Executable
+                } else {
+                    StackMark::Plain
+                };
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 fn dynamic(file: &ElfFile64<'_, Endianness>) -> object::read::Result<Dynamic> {

@@ -7,6 +7,7 @@ use basalt_bench::{
     SyntheticPlan, Times, WATCHED, svg, today,
 };
 use basalt_cluster::{ClusterSize, LocalCluster, Variant};
+use basalt_machine::AcceleratorChoice;
 use basalt_progress::{Outcome, Unit};
 use basalt_store::write;
 use camino::Utf8Path;
@@ -85,24 +86,7 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
         size,
         reporter: checkout.reporter(),
     };
-    let mut accelerator = None;
-    let total = u64::from(options.runs) * systems.len() as u64;
-    let task = checkout.reporter().task("machines", Unit::Items, Some(total));
-    for _ in 0..options.runs {
-        for (measured, variant) in systems.iter_mut().zip(&variants) {
-            task.detail(&measured.name);
-            let system = ComparedSystem {
-                name: measured.name.clone(),
-                variant: variant.clone(),
-            };
-            let run = bench.run(&system)?;
-            checkout.reporter().note(&line(&measured.name, &run));
-            measured.add(&run);
-            accelerator = run.accelerator.or(accelerator);
-            task.advance(1);
-        }
-    }
-    task.finish(Outcome::Done);
+    let accelerator = measure(&bench, &mut systems, &variants, options.runs)?;
     let report = BenchmarkReport {
         date: today(),
         host: host(),
@@ -119,6 +103,34 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
         show(&report);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Measures the systems in turn, each as often as asked for. Returns the accelerator of the machines.
+fn measure(
+    bench: &BootBenchmark<'_>,
+    systems: &mut [Measured],
+    variants: &[Variant],
+    runs: u32,
+) -> Result<Option<AcceleratorChoice>> {
+    let mut accelerator = None;
+    let total = u64::from(runs) * systems.len() as u64;
+    let task = bench.reporter.task("machines", Unit::Items, Some(total));
+    for _ in 0..runs {
+        for (measured, variant) in systems.iter_mut().zip(variants) {
+            task.detail(&measured.name);
+            let system = ComparedSystem {
+                name: measured.name.clone(),
+                variant: variant.clone(),
+            };
+            let run = bench.run(&system)?;
+            bench.reporter.note(&line(&measured.name, &run));
+            measured.add(&run);
+            accelerator = run.accelerator.or(accelerator);
+            task.advance(1);
+        }
+    }
+    task.finish(Outcome::Done);
+    Ok(accelerator)
 }
 
 fn keep(folder: &Utf8Path, report: &BenchmarkReport) -> Result<()> {

@@ -92,26 +92,9 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
     let (mut results, mut incomplete) = (0_u64, 0_u64);
     for key in &keys {
         task.advance(1);
-        let Some(result) = checkout.store.own_action_result(&key.digest) else {
+        let Some(pushed) = push_result(&checkout.store, cache, key, &content)? else {
             continue;
         };
-        let named = content.of(&result, &checkout.store);
-        let Some(exported) = checkout.store.export(&named)? else {
-            continue;
-        };
-        // Whoever pushes vouches for the result, whoever has signed it before.
-        let unsigned = |result: ActionResult| ActionResult { signer: None, ..result }.to_proto();
-        let upload = Upload {
-            action: *key,
-            result: unsigned(result),
-            named: unsigned(named),
-            also: Vec::new(),
-        };
-        let open = |blob: &Blob| {
-            let opened = exported.open(blob);
-            opened.map(|content| Box::new(content) as Box<dyn basalt_cache::BlobSource>)
-        };
-        let pushed = cache.push(&upload, &open)?;
         results += u64::from(pushed.locations > 0);
         incomplete += u64::from(pushed.failed > 0);
         sum.blobs += pushed.blobs;
@@ -138,6 +121,30 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
             "{incomplete} results could not be written to all locations of the cache"
         )),
     }
+}
+
+/// Pushes the result of an action; `None` if the store does not have it, or not all that is to be shared of it.
+fn push_result(store: &Store, cache: &Cache, key: &Blob, content: &Content) -> Result<Option<Pushed>> {
+    let Some(result) = store.own_action_result(&key.digest) else {
+        return Ok(None);
+    };
+    let named = content.of(&result, store);
+    let Some(exported) = store.export(&named)? else {
+        return Ok(None);
+    };
+    // Whoever pushes vouches for the result, whoever has signed it before.
+    let unsigned = |result: ActionResult| ActionResult { signer: None, ..result }.to_proto();
+    let upload = Upload {
+        action: *key,
+        result: unsigned(result),
+        named: unsigned(named),
+        also: Vec::new(),
+    };
+    let open = |blob: &Blob| {
+        let opened = exported.open(blob);
+        opened.map(|content| Box::new(content) as Box<dyn basalt_cache::BlobSource>)
+    };
+    Ok(Some(cache.push(&upload, &open)?))
 }
 
 /// Brings the wanted packages into the store: from the cache, as far as it has them.

@@ -155,13 +155,7 @@ pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
         None => Vec::new(),
     };
     let beside = match other {
-        Some(other) if report.is_some() => Some(add_debian(checkout, &cluster, other)?),
-        Some(_) => {
-            checkout
-                .reporter()
-                .warn("the cluster is running already and gets no node of Debian; end it first (./basalt down)");
-            None
-        }
+        Some(other) => add_debian(checkout, &cluster, other, report.is_some())?,
         None => None,
     };
     match report {
@@ -172,30 +166,49 @@ pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
             beside: beside.as_ref(),
         }),
         Some(report) => show(&clock, &report, &loaded, beside.as_ref()),
-        None if json => answer_json(&cluster.status()?),
-        None => {
-            answer("this cluster is running already, made from the same packages and images\n");
-            cluster.status()?.as_ref().map(status::show).unwrap_or_default();
-            if !loaded.is_empty() {
-                load::show(&loaded);
-            }
-        }
+        None => show_running(&cluster, &loaded, json)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Adds a Debian machine to the running cluster, and waits until it is a node that is Ready.
-fn add_debian(checkout: &Checkout, cluster: &LocalCluster, debian: DebianDisk) -> Result<OtherNode> {
+/// Shows the cluster that ran before, and the images that were loaded into it.
+fn show_running(cluster: &LocalCluster, loaded: &[LoadedImage], json: bool) -> Result<()> {
+    let running = cluster.status()?;
+    if json {
+        answer_json(&running);
+        return Ok(());
+    }
+    answer("this cluster is running already, made from the same packages and images\n");
+    running.as_ref().map(status::show).unwrap_or_default();
+    if !loaded.is_empty() {
+        load::show(loaded);
+    }
+    Ok(())
+}
+
+/// Adds a Debian machine to the cluster, if it was started now, and waits until it is a node that is Ready.
+fn add_debian(
+    checkout: &Checkout,
+    cluster: &LocalCluster,
+    debian: DebianDisk,
+    is_new: bool,
+) -> Result<Option<OtherNode>> {
+    if !is_new {
+        checkout
+            .reporter()
+            .warn("the cluster is running already and gets no node of Debian; end it first (./basalt down)");
+        return Ok(None);
+    }
     let name = cluster.add_node(Variant {
         disk: Some(debian.disk),
         ..Variant::default()
     })?;
     cluster.await_node(&name, None, checkout.reporter())?;
-    Ok(OtherNode {
+    Ok(Some(OtherNode {
         name,
         distribution: "Debian 13",
         kernel: debian.kernel,
-    })
+    }))
 }
 
 /// Reads the images that are to be loaded, if any are.

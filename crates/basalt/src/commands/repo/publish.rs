@@ -8,7 +8,7 @@ use basalt_content::ContentFolder;
 use basalt_process::without_path;
 use basalt_progress::Reporter;
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
-use basalt_snapshots::{PublishPlan, UnsignedRpm};
+use basalt_snapshots::{PublishPlan, Published, UnsignedRpm};
 use basalt_updateinfo::read_advisories;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _};
@@ -67,6 +67,11 @@ pub fn run(options: &Publish, checkout: &Checkout, json: bool) -> Result<ExitCod
         }
     };
     let published = repository.publish(&plan, &key, now, checkout.reporter())?;
+    show(&published, json);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(published: &Published, json: bool) {
     let snapshot = &published.snapshot;
     if json {
         answer_json(&serde_json::json!({
@@ -89,7 +94,6 @@ pub fn run(options: &Publish, checkout: &Checkout, json: bool) -> Result<ExitCod
             snapshot.folder
         ));
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Makes the development key, on first use.
