@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use basalt_content::ContentFile;
+use basalt_content::{ContentFile, DistributionContent};
 use basalt_process::{ProcessError, wait};
 use basalt_progress::{Outcome as Ended, Reporter, Unit};
 use basalt_sdk::SdkTree;
@@ -83,8 +83,8 @@ const fn check(name: &'static str, seconds: u64, run: fn(&Context) -> Vec<CheckF
 /// Data that several checks use.
 #[derive(Debug)]
 struct Context {
-    /// Checkout with the lock of the SDK, if there is one.
-    checkout: Option<Utf8PathBuf>,
+    /// Content of the distribution, with the lock of the SDK; `None` outside of a checkout.
+    content: Option<DistributionContent>,
     /// Store, once a check has opened it.
     store: OnceLock<Store>,
 }
@@ -97,8 +97,7 @@ impl Context {
     }
 
     fn sdk_lock_path(&self) -> Option<Utf8PathBuf> {
-        let content = crate::checkout::content(self.checkout.as_ref()?);
-        Some(content.file(ContentFile::SdkLock).path)
+        Some(self.content.as_ref()?.file(ContentFile::SdkLock).path)
     }
 
     /// Returns the tree of build tools, if the store has it.
@@ -123,9 +122,9 @@ impl Context {
 ///
 /// # Errors
 /// [`ProcessError::Interrupted`] after Ctrl-C.
-pub fn examine(checkout: Option<Utf8PathBuf>, reporter: &dyn Reporter) -> Result<DoctorReport, ProcessError> {
+pub fn examine(content: Option<DistributionContent>, reporter: &dyn Reporter) -> Result<DoctorReport, ProcessError> {
     let context = Arc::new(Context {
-        checkout,
+        content,
         store: OnceLock::new(),
     });
     let task = reporter.task("checking this machine", Unit::Items, Some(CHECKS.len() as u64));
@@ -154,7 +153,7 @@ pub struct SdkObstacles {
 /// [`ProcessError::Interrupted`] after Ctrl-C.
 pub fn sdk_obstacles(store: &Store) -> Result<Option<SdkObstacles>, ProcessError> {
     let context = Arc::new(Context {
-        checkout: None,
+        content: None,
         store: OnceLock::from(store.clone()),
     });
     let mut findings = Vec::new();
@@ -216,7 +215,7 @@ mod tests {
 
     fn context() -> Arc<Context> {
         Arc::new(Context {
-            checkout: None,
+            content: None,
             store: OnceLock::new(),
         })
     }

@@ -45,12 +45,6 @@ pub fn check_disk(definitions: &BTreeMap<String, ImageDefinition>, name: &str) -
     ))
 }
 
-/// Returns the names of the images that are no variants: those that are meant by all.
-pub fn without_variants(definitions: &BTreeMap<String, ImageDefinition>) -> impl Iterator<Item = &str> {
-    let images = definitions.iter().filter(|(_, definition)| !definition.is_variant);
-    images.map(|(name, _)| name.as_str())
-}
-
 /// Builds the packages that images install, unless they are built already, and composes the images.
 pub fn make(checkout: &Checkout, names: &[&str]) -> Result<BTreeMap<String, Image>> {
     make_in(checkout, &checkout.lookup_context(Ahead::All)?, names)

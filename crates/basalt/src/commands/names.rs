@@ -4,12 +4,16 @@
 
 use basalt_build::PackageNames;
 use basalt_document::spelling::suggestion;
+use camino::Utf8Path;
 use miette::{Report, Result, miette};
 
-use super::{images, provenance, up};
 use crate::arguments::repo::Repo;
 use crate::arguments::{CacheVerb, PreflightVerb, Sources, Verb};
 use crate::checkout::Checkout;
+
+/// Endings of the names of disk images, by which a file of the current folder is told from a name. Names of images have dots,
+/// too: `node-kubelet-1.36`.
+const DISK_EXTENSIONS: [&str; 3] = ["img", "qcow2", "raw"];
 
 /// Name in the arguments of a verb, by what has to have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub(super) fn check_all(checkout: &Checkout, names: &[NameArgument<'_>]) -> Resu
             }
             NameArgument::Image(name) => drop(basalt_image::definition(&content, name)?),
             NameArgument::ImageOrPackage(name) => {
-                let definitions = images::definitions(checkout)?;
+                let definitions = basalt_image::definitions(&content)?;
                 let packages = PackageNames::read(&content)?;
                 if !definitions.contains_key(name) && !packages.is_possible(name) {
                     let images = definitions.keys().map(String::as_str);
@@ -58,6 +62,20 @@ pub(super) fn check_all(checkout: &Checkout, names: &[NameArgument<'_>]) -> Resu
         }
     }
     Ok(())
+}
+
+/// Returns `true` if a word is the path of an RPM file, and no name.
+pub(super) fn is_rpm_file(word: &str) -> bool {
+    word.ends_with(".rpm") || word.contains('/')
+}
+
+/// Returns `true` if a word is the path of a disk image, and no name.
+pub(super) fn is_disk_file(word: &str) -> bool {
+    let path = Utf8Path::new(word);
+    let ending = path.extension();
+    word.contains('/')
+        || ending.is_some_and(|ending| DISK_EXTENSIONS.contains(&ending))
+        || ending.is_some() && path.is_file()
 }
 
 /// Returns the error about a name that neither an image nor a package has.
@@ -85,7 +103,7 @@ fn names(verb: &Verb) -> Vec<NameArgument<'_>> {
         Verb::Shell { package } => vec![Package(package)],
         Verb::Sources(Sources::Fetch { packages } | Sources::Check { packages }) => each(packages, Package),
         Verb::Sources(Sources::Lock { package }) => vec![PackageFolder(package)],
-        Verb::Provenance { what } if provenance::is_file(what) => Vec::new(),
+        Verb::Provenance { what } if is_rpm_file(what) => Vec::new(),
         Verb::Provenance { what } => vec![ImageOrPackage(what)],
         Verb::Bom(options) => vec![ImageOrPackage(&options.name)],
         Verb::Licenses(options) if options.lock => Vec::new(),
@@ -102,7 +120,7 @@ fn names(verb: &Verb) -> Vec<NameArgument<'_>> {
             Some(PreflightVerb::Node(options)) => vec![Image(&options.node.image)],
             None => vec![Image(&options.node.image)],
         },
-        Verb::Up(options) if up::is_file(&options.image) => Vec::new(),
+        Verb::Up(options) if is_disk_file(&options.image) => Vec::new(),
         Verb::Up(options) => vec![Image(&options.image)],
         Verb::Bench(_)
         | Verb::Cache(CacheVerb::Key { .. } | CacheVerb::Status | CacheVerb::Gc { .. })

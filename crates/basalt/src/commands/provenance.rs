@@ -18,7 +18,7 @@ use crate::checkout::{BuildContext, Checkout};
 
 /// Prints the statement about a package, an image, or an RPM file.
 pub fn run(checkout: &Checkout, what: &str) -> Result<ExitCode> {
-    if is_file(what) {
+    if names::is_rpm_file(what) {
         answer_json(&of_file(checkout, Utf8Path::new(what))?);
         return Ok(ExitCode::SUCCESS);
     }
@@ -31,11 +31,6 @@ pub fn run(checkout: &Checkout, what: &str) -> Result<ExitCode> {
     };
     answer_json(&statement);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns `true` if a word is the path of an RPM file, and no name.
-pub(super) fn is_file(what: &str) -> bool {
-    what.ends_with(".rpm") || what.contains('/')
 }
 
 /// Returns the statement about a package, which is built if need be.

@@ -7,7 +7,7 @@ use basalt_build::{BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Engin
 use basalt_image::definition::ImageDefinition;
 use miette::{Result, WrapErr as _};
 
-use super::{images, names};
+use super::names;
 use crate::checkout::{BuildContext, Checkout};
 
 /// Images and packages that are wanted.
@@ -38,7 +38,7 @@ impl Selection {
     /// Returns everything that the distribution has, but for variants of images.
     pub fn all(context: &BuildContext, definitions: &BTreeMap<String, ImageDefinition>) -> Self {
         Self {
-            images: images::without_variants(definitions).map(str::to_owned).collect(),
+            images: without_variants(definitions).map(str::to_owned).collect(),
             packages: context.distribution.graph.ids().collect(),
         }
     }
@@ -100,6 +100,12 @@ impl Selection {
             of_images.chain(of_packages).collect()
         })
     }
+}
+
+/// Returns the names of the images that are no variants: those that are meant by all.
+pub fn without_variants(definitions: &BTreeMap<String, ImageDefinition>) -> impl Iterator<Item = &str> {
+    let images = definitions.iter().filter(|(_, definition)| !definition.is_variant);
+    images.map(|(name, _)| name.as_str())
 }
 
 /// Returns the package of a name; the error for the name of an image says so.

@@ -18,7 +18,7 @@ use miette::{IntoDiagnostic as _, Report, Result, miette};
 use self::counts::{TestCounts, TestOutput};
 use self::kubernetes::KubernetesPrograms;
 use self::record::StepRecord;
-use super::{answer, answer_json, images};
+use super::{answer, answer_json, images, selection};
 use crate::arguments::Test;
 use crate::checkout::{Ahead, Checkout};
 
@@ -261,7 +261,7 @@ impl TestRun<'_> {
     fn make_images(&self) -> Result<()> {
         let conformance = conformance::own_images(self.checkout)?;
         let definitions = images::definitions(self.checkout)?;
-        let names = images::without_variants(&definitions);
+        let names = selection::without_variants(&definitions);
         let names: Vec<_> = names
             .filter(|name| !conformance.iter().any(|own| own == name))
             .collect();

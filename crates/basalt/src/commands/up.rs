@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::load::LoadedImage;
-use super::{answer, answer_json, debian, images, load, status};
+use super::{answer, answer_json, debian, images, load, names, status};
 use crate::arguments::cluster::{Load, OtherDistribution, Up};
 use crate::checkout::{Checkout, read_text};
 use crate::table::Table;
@@ -80,7 +80,7 @@ impl Default for NodeImage {
 impl NodeImage {
     /// Finds the image of a word, which is a name or the path of a file.
     fn find(word: &str) -> Result<Self> {
-        if !is_file(word) {
+        if !names::is_disk_file(word) {
             return Ok(Self::Named(word.to_owned()));
         }
         let path = Utf8Path::new(word);
@@ -97,19 +97,6 @@ impl NodeImage {
             is_qcow2: magic == b"QFI\xfb",
         })
     }
-}
-
-/// Endings of the names of disk images, by which a file of the current folder is told from a name. Names of images have dots,
-/// too: `node-kubelet-1.36`.
-const DISK_EXTENSIONS: [&str; 3] = ["img", "qcow2", "raw"];
-
-/// Returns `true` if a word is the path of a disk image, and no name.
-pub(super) fn is_file(word: &str) -> bool {
-    let path = Utf8Path::new(word);
-    let ending = path.extension();
-    word.contains('/')
-        || ending.is_some_and(|ending| DISK_EXTENSIONS.contains(&ending))
-        || ending.is_some() && path.is_file()
 }
 
 /// Builds missing images, starts the cluster, and shows its web server's answer.

@@ -19,7 +19,7 @@ pub fn run(checkout: &Checkout, options: &Verify, json: bool) -> Result<ExitCode
     let context = checkout.build_context()?;
     let everything = options.names.is_empty();
     let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = if everything {
-        (images::without_variants(&definitions).collect(), Vec::new())
+        (selection::without_variants(&definitions).collect(), Vec::new())
     } else {
         let names = options.names.iter().map(String::as_str);
         names.partition(|name| definitions.contains_key(*name))
