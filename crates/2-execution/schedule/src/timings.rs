@@ -5,6 +5,7 @@
 
 mod chart;
 mod page;
+mod text;
 
 use std::time::Duration;
 

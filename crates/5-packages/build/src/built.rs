@@ -1,4 +1,7 @@
-//! Results of building a package.
+//! Results of building packages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use basalt_action::{ActionResult, Blob, Execution, OutputFile};
 use basalt_digest::Digest;
@@ -9,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::BuildError;
 use crate::fingerprint::{METADATA, OUTPUT};
+use crate::graph::PackageId;
+
+/// Results by package.
+pub type BuiltPackages = BTreeMap<PackageId, Arc<Built>>;
 
 /// Result of a package's build.
 #[derive(Debug, Clone)]

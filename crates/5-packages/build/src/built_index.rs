@@ -6,9 +6,8 @@ use std::sync::Arc;
 use basalt_rpm::{Dependency, Package};
 use basalt_solver::{PackageIndex, SolveError};
 
-use crate::built::{Built, BuiltRpm};
+use crate::built::{Built, BuiltPackages, BuiltRpm};
 use crate::graph::PackageId;
-use crate::plan::BuiltPackages;
 
 /// RPMs of built packages, indexed by the capabilities that they provide.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ use camino::Utf8PathBuf;
 
 use crate::build_base::BuildBase;
 use crate::build_root::{BuildRoot, InputPaths};
-use crate::built::Built;
+use crate::built::{Built, BuiltPackages};
 use crate::built_index::BuiltIndex;
 use crate::distribution::Distribution;
 use crate::environment::BuildEnvironment;
@@ -27,7 +27,7 @@ use crate::latest::InputDifference;
 use crate::materials::BuildMaterials;
 use crate::package::DistributionPackage;
 use crate::payload::Payloads;
-use crate::plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
+use crate::plan::{Lookup, Planner, ResolvedBuild};
 use crate::store_lookup::StoreLookup;
 use crate::{BuildError, latest};
 

@@ -15,9 +15,9 @@ use basalt_schedule::JobGraph;
 use basalt_sources::{InputContent, SourceSet, SourcesError};
 use basalt_store::Store;
 
+use crate::built::BuiltPackages;
 use crate::engine::{Engine, job};
 use crate::graph::PackageId;
-use crate::plan::BuiltPackages;
 use crate::{BuildError, distribution};
 
 /// Number of threads that fetch plain files: most servers are slower than the connection.

@@ -21,15 +21,12 @@ use basalt_store::FolderSnapshot;
 
 use crate::BuildError;
 use crate::build_base::BuildBase;
-use crate::built::{Built, BuiltRpm};
+use crate::built::{Built, BuiltPackages, BuiltRpm};
 use crate::built_index::{BuiltIndex, IndexedRpm};
 use crate::distribution::Distribution;
 use crate::fingerprint::{self, BuildInputs, Mounted};
 use crate::graph::PackageId;
 use crate::scriptlets;
-
-/// Results by package.
-pub type BuiltPackages = BTreeMap<PackageId, Arc<Built>>;
 
 /// Build with all its inputs, by digest: nothing is unpacked or mounted for it yet.
 #[derive(Debug, Clone)]

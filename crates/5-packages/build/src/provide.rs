@@ -19,11 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use basalt_sources::InputContent;
 
 use crate::BuildError;
-use crate::built::{Built, BuiltRpm};
+use crate::built::{Built, BuiltPackages, BuiltRpm};
 use crate::built_index::BuiltIndex;
 use crate::engine::Engine;
 use crate::graph::PackageId;
-use crate::plan::{BuiltPackages, ResolvedBuild};
+use crate::plan::ResolvedBuild;
 
 /// Results of packages, and a choice of their RPMs that are in the store.
 #[derive(Debug, Clone)]

@@ -446,12 +446,6 @@ fn command_line(tree: &HashTree, more: &[String]) -> String {
     line
 }
 
-/// Derives four bytes from the key of an image, different for each purpose.
-pub(crate) fn four_bytes(key: &Digest, purpose: &str) -> [u8; 4] {
-    let bytes = Guid::derived(key, purpose).0;
-    [bytes[0], bytes[1], bytes[2], bytes[3]]
-}
-
 fn remove(path: &Utf8Path) -> Result<(), ImageError> {
     fs_err::remove_file(path).map_err(ImageError::io("cannot remove", path))
 }

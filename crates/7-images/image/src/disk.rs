@@ -10,11 +10,11 @@ use basalt_release::Arch;
 use camino::Utf8Path;
 use gptman::{GPT, GPTPartitionEntry};
 
+use crate::ImageError;
 use crate::esp::{self, Window};
 use crate::facts::PartitionFacts;
-use crate::guid::Guid;
+use crate::guid::{self, Guid};
 use crate::verity::HashTree;
-use crate::{ImageError, composer};
 
 const SECTOR: u64 = 512;
 const MIB: u64 = 1 << 20;
@@ -89,7 +89,7 @@ pub(crate) fn write(path: &Utf8Path, contents: &Contents<'_>) -> Result<(u64, Ve
         disk.set_len(size)?;
         write_table(&mut disk, contents.key, &partitions, &facts)?;
         let [esp, root, tree, ..] = &facts;
-        let volume_id = u32::from_be_bytes(composer::four_bytes(contents.key, "esp volume"));
+        let volume_id = u32::from_be_bytes(guid::four_bytes(contents.key, "esp volume"));
         esp::make(
             Window::new(&disk, esp.offset_bytes, esp.size_bytes),
             volume_id,

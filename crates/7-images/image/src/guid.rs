@@ -57,6 +57,12 @@ impl fmt::Display for Guid {
     }
 }
 
+/// Derives four bytes from the key of an image, different for each purpose.
+pub(crate) fn four_bytes(key: &Digest, purpose: &str) -> [u8; 4] {
+    let bytes = Guid::derived(key, purpose).0;
+    [bytes[0], bytes[1], bytes[2], bytes[3]]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

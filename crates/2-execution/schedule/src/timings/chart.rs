@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::page::{escape, seconds};
+use super::text::{escape, seconds};
 use super::{JobOutcome, TimedJob, Timings, float};
 
 /// Width of the time axis, in pixels.
