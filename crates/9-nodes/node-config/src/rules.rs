@@ -20,6 +20,7 @@ mod connectivity;
 mod credential_providers;
 mod extra_config;
 mod feature_gates;
+mod first_contact;
 mod gateways;
 mod image_sysctls;
 mod interfaces;

@@ -19,6 +19,7 @@ mod draft;
 mod given;
 mod parts;
 mod rules;
+mod yaml;
 
 pub(crate) use boundary::line;
 pub use config::{HostNodeConfig, node_config_of};
@@ -141,7 +142,7 @@ impl HostFound<'_> {
             return;
         }
         self.add(place, message, help);
-        let lines = config::yaml(&Value::Object(accepted.sections));
+        let lines = yaml::yaml(&Value::Object(accepted.sections));
         if let Some(finding) = self.findings.last_mut() {
             finding.lines = lines.ok();
         }

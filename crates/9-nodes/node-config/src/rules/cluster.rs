@@ -1,5 +1,6 @@
 //! The cluster part.
 
+use super::first_contact::{FirstContact, check_reachable};
 use super::{authorities, kubeconfig};
 use crate::address::Endpoint;
 use crate::checked::{ApiServerTrust, Cluster};
@@ -13,13 +14,6 @@ use basalt_document::{Finding, Path};
 /// Commands by which a control-plane node shows what a NodeConfig needs.
 const SHOW: &str = "on a control-plane node, `kubeadm token create --print-join-command` shows a hash, and \
                     /etc/kubernetes/pki/ca.crt is the certificate";
-
-/// First contact of a node with its cluster, as far as it is right.
-pub(super) struct FirstContact {
-    pub(super) endpoint: Option<Endpoint>,
-    pub(super) trust: Option<ApiServerTrust>,
-    pub(super) bootstrap_token: Option<BootstrapToken>,
-}
 
 pub(super) fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> Option<Cluster> {
     let contact = match &raw.kubeconfig {
@@ -85,18 +79,6 @@ fn contact(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> FirstCon
         trust: trust(finder, path, raw, bootstrap_token.as_ref()),
         endpoint,
         bootstrap_token,
-    }
-}
-
-/// Refuses the address of an API server that no other machine reaches.
-pub(super) fn check_reachable(finder: &mut Finder<'_>, place: &Path, endpoint: Option<&Endpoint>) {
-    if let Some(reason) = endpoint.and_then(Endpoint::unreachable) {
-        let finding = Finding::error(
-            format!("no node reaches the API server at this address: {reason}"),
-            "not there",
-        );
-        let help = "write the address or name under which other machines reach the API server";
-        finder.say(place, finding.with_help(help));
     }
 }
 

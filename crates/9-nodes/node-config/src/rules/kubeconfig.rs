@@ -2,7 +2,7 @@
 
 use basalt_document::{Finding, Path};
 
-use super::cluster::{FirstContact, check_reachable};
+use super::first_contact::{FirstContact, check_reachable};
 use crate::certificate::Authorities;
 use crate::checked::ApiServerTrust;
 use crate::finder::Finder;

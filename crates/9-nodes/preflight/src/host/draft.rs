@@ -10,7 +10,7 @@ use miette::Severity;
 use serde_json::{Map, Value};
 
 use super::boundary::{self, HIDDEN};
-use super::config::yaml;
+use super::yaml::yaml;
 
 /// Checks after which whole sections are left out: entries that only became wrong by what was taken out need one more each.
 const ROUNDS: usize = 12;
