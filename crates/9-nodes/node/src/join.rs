@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::apply::{self, Applied, ApplyError, below};
 use crate::identity::{self, ClusterAuthority, Membership, Misfit, NodeCertificate};
-use crate::join_plan::JoinPlan;
+use crate::join_plan::{JoinOutcome, JoinPlan};
 use crate::join_record::JoinRecord;
 use crate::joining::{self, BootClock, Join, JoinError};
 use crate::plan::PlannedFile;
@@ -88,9 +88,9 @@ pub fn find_cluster(root: &Path, applied: &mut Applied) -> Result<Vec<String>, J
             record.server, plan.endpoint
         ));
     }
-    let warnings = plan.warnings(&record);
-    for file in plan.files(&record) {
-        apply::write(root, &file)?;
+    let JoinOutcome { files, warnings } = plan.outcome(&record);
+    for file in &files {
+        apply::write(root, file)?;
     }
     take_in(applied, &plan, &record, &warnings);
     apply::write_applied(root, applied)?;
