@@ -161,6 +161,10 @@ fn sysctls(
     raw: BTreeMap<String, raw::SysctlValue>,
 ) -> BTreeMap<SysctlName, String> {
     let mut checked = BTreeMap::new();
+    // Nothing is compared with the files of the image.
+    if raw.is_empty() {
+        return checked;
+    }
     let image = image_sysctls::ImageSysctls::read();
     let mut known: HashMap<String, String> = HashMap::new();
     for (name, value) in raw {
