@@ -165,11 +165,21 @@ fn write(root: &Path, hostname: &str, certificate: &str, key: &str) -> Result<()
         root,
         &PlannedFile::secret(format!("{}/{FILE}", paths::KUBELET_PKI), content),
     )?;
+    make_current(root, FILE)?;
+    // When the API server refuses this certificate one day, another one is requested.
+    Ok(apply::remove(below(root, paths::PENDING_REQUEST))?)
+}
+
+/// Makes a file of [`paths::KUBELET_PKI`] the certificate that the kubelet uses: by a link, as the kubelet does it itself.
+///
+/// # Errors
+/// When the link cannot be written.
+pub(crate) fn make_current(root: &Path, file: &str) -> Result<(), ApplyError> {
     let folder = below(root, paths::KUBELET_PKI);
     let (link, current) = (folder.join(LINK), below(root, paths::CLIENT_CERTIFICATE));
     apply::remove(link.clone())?;
     let linked = || {
-        fs_err::os::unix::fs::symlink(FILE, &link)?;
+        fs_err::os::unix::fs::symlink(file, &link)?;
         fs_err::rename(&link, &current)?;
         // The token may be gone when the next boot asks for another.
         fs_err::File::open(&folder)?.sync_all()
@@ -177,9 +187,7 @@ fn write(root: &Path, hostname: &str, certificate: &str, key: &str) -> Result<()
     linked().map_err(|source| ApplyError::Write {
         path: current.clone(),
         source,
-    })?;
-    // When the API server refuses this certificate one day, another one is requested.
-    Ok(apply::remove(below(root, paths::PENDING_REQUEST))?)
+    })
 }
 
 /// Request that was made and is not signed, as far as this node knows. The key in it is a secret: there is no `Debug`.

@@ -139,17 +139,7 @@ pub fn restore_certificate(root: &Path) -> Result<Option<String>, ApplyError> {
     let Some(name) = names.into_iter().rev().find(|name| is_whole(&folder.join(name))) else {
         return Ok(None);
     };
-    let link = || {
-        let new = folder.join(".kubelet-client.new");
-        let _ = fs_err::remove_file(&new);
-        fs_err::os::unix::fs::symlink(&name, &new)?;
-        fs_err::rename(&new, &current)?;
-        fs_err::File::open(&folder)?.sync_all()
-    };
-    link().map_err(|source| ApplyError::Write {
-        path: current.clone(),
-        source,
-    })?;
+    client_certificate::make_current(root, &name)?;
     Ok(Some(format!(
         "the certificate's file was cut short, by a power cut perhaps: the one of before takes its place ({name})"
     )))
