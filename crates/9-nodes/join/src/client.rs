@@ -313,10 +313,8 @@ impl ApiClient {
         if (200..300).contains(&status) {
             return Ok(body);
         }
-        let message = serde_json::from_slice::<Value>(&body).ok();
-        let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
         Err(ClientError::Status {
-            message: message.unwrap_or_else(|| "no reason is given".to_owned()),
+            message: exchange::message_in(&body),
             help: self.asker.help(status, path),
             url: self.url(path),
             status,

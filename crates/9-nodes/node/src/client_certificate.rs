@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use basalt_join::exchange::message_of;
 use basalt_node_config::address::Endpoint;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -306,13 +307,9 @@ fn read_object(answer: &HttpAnswer) -> Result<Value, CertificateRequestError> {
     if (200..300).contains(&answer.status) && is_request {
         return Ok(object);
     }
-    let message = object
-        .get("message")
-        .and_then(Value::as_str)
-        .unwrap_or("no reason is given");
     Err(CertificateRequestError::Answer {
         status: answer.status,
-        message: short(message),
+        message: short(message_of(&object)),
     })
 }
 
@@ -327,11 +324,7 @@ fn judge(object: &Value) -> Result<Option<String>, CertificateRequestError> {
         is("type", &["Denied", "Failed"]) && is("status", &["True"])
     });
     if let Some(condition) = refused {
-        let message = condition
-            .get("message")
-            .and_then(Value::as_str)
-            .unwrap_or("no reason is given");
-        return Err(CertificateRequestError::Refused(short(message)));
+        return Err(CertificateRequestError::Refused(short(message_of(condition))));
     }
     let Some(text) = object.pointer("/status/certificate").and_then(Value::as_str) else {
         return Ok(None);
