@@ -65,7 +65,7 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries
         }
     };
     let addresses: Vec<Cidr> = finder.parse_all(&path.key("addresses"), &raw.addresses);
-    let dhcp = raw.dhcp.unwrap_or(raw.addresses.is_empty()) && !raw.unmanaged;
+    let dhcp = raw.asks_dhcp();
     if raw.unmanaged {
         left_alone(finder, path, raw);
     } else if !dhcp && raw.addresses.is_empty() && !(carries_vlans && leads_nowhere(raw)) {
