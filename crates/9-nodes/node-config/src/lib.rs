@@ -33,6 +33,7 @@ pub use checked::{
     NodeConfig, Proxy, Registry, RegistryHost, Reserved, Route, Taint, Vlan,
 };
 pub use minor::KubeletMinor;
+pub use other_document::is_user_data;
 pub use raw::{
     CloudProvider, CpuManagerPolicy, CredentialProvider, KubeletConfigSource, RegistryAuth, SwapBehavior, TaintEffect,
     TopologyManagerPolicy,
