@@ -9,8 +9,8 @@ use basalt_node_config::token::BootstrapToken;
 use miette::Diagnostic;
 use rustls::CertificateError;
 use serde_json::Value;
-use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, RequestBuilder};
 
 use crate::access::Credentials;
 use crate::authorities::ClusterAuthorities;
@@ -260,6 +260,15 @@ impl ApiClient {
         }
     }
 
+    /// A request with the headers of all: the format of the answer, and the token.
+    fn with_headers<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = request.header("Accept", "application/json");
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.server)
     }
@@ -269,10 +278,7 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn get(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.agent.get(self.url(path)).header("Accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
+        let request = self.with_headers(self.agent.get(self.url(path)));
         self.read(path, request.call())
     }
 
@@ -281,10 +287,7 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn create(&self, path: &str, object: &Value) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.agent.post(self.url(path)).header("Accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
+        let request = self.with_headers(self.agent.post(self.url(path)));
         self.read(path, request.send_json(object))
     }
 
@@ -293,10 +296,7 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn delete(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.agent.delete(self.url(path)).header("Accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
+        let request = self.with_headers(self.agent.delete(self.url(path)));
         self.read(path, request.call())
     }
 
