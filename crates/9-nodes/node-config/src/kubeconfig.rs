@@ -5,10 +5,9 @@
 
 use basalt_document::problem::Problem;
 use basalt_document::{Document, Finding, Path, schema, secret};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use crate::address::Endpoint;
+use crate::encoding::decode_base64;
 
 mod raw;
 
@@ -374,8 +373,7 @@ impl Reader<'_> {
 
 /// Text in base64, with any white space in it.
 fn text_of_base64(data: &str) -> Option<String> {
-    let compact: String = data.split_ascii_whitespace().collect();
-    String::from_utf8(STANDARD.decode(compact).ok()?).ok()
+    String::from_utf8(decode_base64(data.as_bytes())?).ok()
 }
 
 #[cfg(test)]

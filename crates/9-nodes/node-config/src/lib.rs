@@ -17,6 +17,7 @@ pub mod amount;
 pub mod certificate;
 mod checked;
 pub mod defaults;
+pub mod encoding;
 mod finder;
 pub mod kubeconfig;
 mod minor;
