@@ -159,9 +159,8 @@ fn registries(files: &mut HostFiles<'_>, of_containerd: &[ConfigFile], docker: &
             }
         }
     }
-    let mut paths = vec!["/etc/containers/registries.conf".to_owned()];
-    paths.extend(files.paths("/etc/containers/registries.conf.d", ".conf"));
-    for path in paths {
+    let folder = "/etc/containers/registries.conf.d";
+    for path in files.with_parts("/etc/containers/registries.conf", folder, ".conf") {
         let text = files.text(&path).unwrap_or_default();
         found.extend(of_containers(&path, &text));
     }
