@@ -54,7 +54,7 @@ pub enum Clock {
 
 /// Checks the text of a NodeConfig for the newest kubelet; `name` is what errors call the file.
 ///
-/// What comes with a NodeConfig that can be used are warnings, often none.
+/// A NodeConfig that can be used comes with warnings, often none.
 pub fn check(name: &str, text: &str, clock: Clock) -> Result<(NodeConfig, Problems), Problems> {
     check_for(name, text, clock, KubeletMinor::NEWEST)
 }

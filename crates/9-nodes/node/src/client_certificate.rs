@@ -87,7 +87,7 @@ pub enum CertificateRequestError {
     /// The cluster has not answered to the end in time.
     #[error("the cluster takes longer than {0:?}")]
     Slow(Duration),
-    /// What was signed is no certificate, or one that is not this node's, or not of this key.
+    /// An answer without a certificate, or with one that is not this node's, or not of this key.
     #[error("the cluster's answer is no certificate for this node")]
     Certificate,
     /// A file could not be written.

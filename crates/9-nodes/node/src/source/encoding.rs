@@ -59,7 +59,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What gzip makes of bytes.
+    /// Bytes, compressed by gzip.
     pub(crate) fn compressed(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes).unwrap();
