@@ -120,3 +120,13 @@ pub fn kubelet_objections(kubelet: KubeletMinor, configuration: &Map<String, Val
 pub fn kubelet_extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
     rules::extra_fields(kubelet)
 }
+
+/// Fields of KubeletConfiguration that the part `kubelet` of a NodeConfig has as its own, under the same names.
+pub fn kubelet_own_fields() -> impl Iterator<Item = &'static str> {
+    rules::own_fields()
+}
+
+/// Value of a field of [`kubelet_own_fields`] as a NodeConfig writes it: KubeletConfiguration writes reserved resources otherwise.
+pub fn kubelet_own_value(field: &str, value: &Value) -> Value {
+    rules::own_value(field, value)
+}

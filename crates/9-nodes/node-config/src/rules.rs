@@ -54,6 +54,16 @@ pub(super) fn extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'stat
     extra_config::names(kubelet)
 }
 
+/// Fields of KubeletConfiguration that the part `kubelet` has as its own.
+pub(super) fn own_fields() -> impl Iterator<Item = &'static str> {
+    extra_config::own_names()
+}
+
+/// Value of such a field, as a NodeConfig writes it.
+pub(super) fn own_value(field: &str, value: &Value) -> Value {
+    configuration::own_value(field, value)
+}
+
 /// Help on a key that a NodeConfig does not have, if another format has it.
 pub(super) fn advice(path: &Path, key: &str) -> Option<String> {
     vocabulary::advice(path, key)

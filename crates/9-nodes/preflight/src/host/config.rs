@@ -285,7 +285,7 @@ fn sections(host: &HostInventory, node: &NodeFacts) -> Map<String, Value> {
         ("registries", value(parts::registries(host))),
         ("kubelet", Value::Object(kubelet)),
         ("labels", value(&flags.settings.labels)),
-        ("taints", value(&flags.settings.taints)),
+        ("taints", parts::taints(host, &flags)),
         ("sysctls", value(parts::sysctls(host, node))),
         ("proxy", value(parts::proxy(host))),
     ];

@@ -12,7 +12,7 @@ use crate::NodeFacts;
 mod kubelet;
 mod network;
 
-pub(super) use kubelet::{flags, of_config};
+pub(super) use kubelet::{flags, of_config, taints};
 pub(super) use network::network;
 
 /// Reason for which a NodeConfig does not have a setting that [`is_hidden`].

@@ -4,36 +4,12 @@ use std::collections::BTreeSet;
 
 use basalt_inventory::{HostFlag, HostInventory};
 use basalt_join::request::KubeletFlags;
+use basalt_node_config::{kubelet_own_fields, kubelet_own_value};
 use miette::Severity;
 use serde_json::{Map, Value};
 
 use super::super::draft::LeftOutSetting;
 use super::{NOT_THERE, is_hidden};
-
-/// Fields of KubeletConfiguration that a NodeConfig has under the same names.
-const KUBELET_FIELDS: [&str; 21] = [
-    "allowedUnsafeSysctls",
-    "containerLogMaxFiles",
-    "containerLogMaxSize",
-    "cpuManagerPolicy",
-    "evictionHard",
-    "evictionSoft",
-    "evictionSoftGracePeriod",
-    "failSwapOn",
-    "featureGates",
-    "imageGCHighThresholdPercent",
-    "imageGCLowThresholdPercent",
-    "kubeReserved",
-    "maxParallelImagePulls",
-    "maxPods",
-    "memorySwap",
-    "podPidsLimit",
-    "reservedSystemCPUs",
-    "shutdownGracePeriod",
-    "shutdownGracePeriodCriticalPods",
-    "systemReserved",
-    "topologyManagerPolicy",
-];
 
 /// Flags that the agent sets itself, or that other rules look at.
 const OWN: [&str; 12] = [
@@ -134,12 +110,28 @@ fn good_items(flag: &HostFlag, left_out: &mut Vec<LeftOutSetting>) -> String {
     items.join(",")
 }
 
-/// Settings of the kubelet by its configuration: those that a NodeConfig has under the same names, without zeros, which kubeadm
-/// writes for defaults. Beside them, those whose values the inventory does not have.
+/// Taints that the kubelet registers with: those of its flag, or else of its configuration.
+pub(in super::super) fn taints(host: &HostInventory, flags: &FlagSettings<'_>) -> Value {
+    if host.kubelet.flag("register-with-taints").is_some() {
+        return serde_json::to_value(&flags.settings.taints).unwrap_or_default();
+    }
+    let written = host.kubelet.field("registerWithTaints").and_then(Value::as_array);
+    let taints = written.into_iter().flatten().filter_map(Value::as_object);
+    let taints = taints.map(|taint| {
+        // The time of a taint is the API server's.
+        let fields = ["key", "value", "effect"].into_iter();
+        let fields = fields.filter_map(|name| Some((name.to_owned(), taint.get(name)?.clone())));
+        Value::Object(fields.filter(|(_, value)| value.as_str() != Some("")).collect())
+    });
+    taints.collect()
+}
+
+/// Settings of the kubelet by its configuration: those that a NodeConfig has as its own, without zeros, which kubeadm writes for
+/// defaults. Beside them, those whose values the inventory does not have.
 pub(in super::super) fn of_config(host: &HostInventory) -> (Map<String, Value>, Vec<LeftOutSetting>) {
     let mut fields = Map::new();
     let mut left_out = Vec::new();
-    for field in KUBELET_FIELDS {
+    for field in kubelet_own_fields() {
         let Some(value) = host.kubelet.field(field) else {
             continue;
         };
@@ -150,17 +142,25 @@ pub(in super::super) fn of_config(host: &HostInventory) -> (Map<String, Value>, 
             Value::Number(number) => number.as_f64() == Some(0.0),
             Value::Array(list) => list.is_empty(),
             Value::Object(entries) => entries.is_empty(),
-            Value::Bool(is_on) => field == "failSwapOn" && *is_on,
+            // What a NodeConfig says that is silent about it.
+            Value::Bool(is_on) => match field {
+                "failSwapOn" => *is_on,
+                "serverTLSBootstrap" => !*is_on,
+                _ => false,
+            },
         };
         if is_nothing {
             continue;
         }
         let value = match field {
-            "kubeReserved" | "systemReserved" => reserved(&value),
             "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod" => texts(&value),
-            _ => value,
+            _ => kubelet_own_value(field, &value),
         };
         fields.insert(field.to_owned(), value);
+    }
+    // As `--serialize-image-pulls`.
+    if host.kubelet.field("serializeImagePulls") == Some(&Value::Bool(true)) {
+        fields.entry("maxParallelImagePulls").or_insert_with(|| 1.into());
     }
     (fields, left_out)
 }
@@ -185,17 +185,6 @@ fn without_hidden(path: &str, value: &Value, left_out: &mut Vec<LeftOutSetting>)
         }
         other => other.clone(),
     }
-}
-
-/// Reserved resources under the names of a NodeConfig.
-fn reserved(value: &Value) -> Value {
-    let entries = value.as_object().into_iter().flatten();
-    let entries = entries.map(|(key, value)| match (key.as_str(), value.as_str()) {
-        ("ephemeral-storage", _) => ("ephemeralStorage".to_owned(), value.clone()),
-        ("pid", Some(text)) => ("pid".to_owned(), text.parse::<u64>().map_or(value.clone(), Value::from)),
-        _ => (key.clone(), value.clone()),
-    });
-    Value::Object(entries.collect())
 }
 
 /// Object whose values are texts, as thresholds are.
@@ -269,6 +258,49 @@ mod tests {
         assert_eq!(made.settings.labels.keys().collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!((made.left_out.len(), made.refused.len()), (3, 1), "{:?}", made.left_out);
         assert!(made.left_out.iter().all(|entry| entry.reason == NOT_THERE));
+    }
+
+    #[test]
+    fn configuration_is_taken_over_field_by_field() {
+        for field in kubelet_own_fields() {
+            let mut host = HostInventory::default();
+            host.kubelet.config = Some(serde_json::json!({ field: { "a": "1" } }));
+            assert!(of_config(&host).0.contains_key(field), "{field}");
+        }
+        let mut host = HostInventory::default();
+        host.kubelet.config = Some(serde_json::json!({
+            "seccompDefault": false,
+            "serverTLSBootstrap": true,
+            "providerID": "aws:///eu-central-1a/i-0abc",
+            "serializeImagePulls": true,
+            "failSwapOn": true,
+            "kubeReserved": { "ephemeral-storage": "1Gi", "pid": "1000" },
+        }));
+        let wanted = serde_json::json!({
+            "seccompDefault": false,
+            "serverTLSBootstrap": true,
+            "providerID": "aws:///eu-central-1a/i-0abc",
+            "maxParallelImagePulls": 1,
+            "kubeReserved": { "ephemeralStorage": "1Gi", "pid": 1000 },
+        });
+        assert_eq!(Value::Object(of_config(&host).0), wanted);
+    }
+
+    #[test]
+    fn taints_of_a_flag_count_before_those_of_the_configuration() {
+        let mut one = host(&[]);
+        one.kubelet.config = Some(serde_json::json!({ "registerWithTaints": [
+            { "key": "dedicated", "value": "", "effect": "NoSchedule", "timeAdded": null },
+        ] }));
+        let wanted = serde_json::json!([{ "key": "dedicated", "effect": "NoSchedule" }]);
+        assert_eq!(taints(&one, &flags(&one)), wanted);
+        one.kubelet.flags = host(&[("register-with-taints", "a=b:NoExecute")]).kubelet.flags;
+        let wanted = serde_json::json!([{ "key": "a", "value": "b", "effect": "NoExecute" }]);
+        assert_eq!(taints(&one, &flags(&one)), wanted);
+        assert_eq!(
+            taints(&HostInventory::default(), &FlagSettings::default()),
+            serde_json::json!([])
+        );
     }
 
     #[test]

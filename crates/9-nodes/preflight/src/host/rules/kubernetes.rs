@@ -1,5 +1,6 @@
 //! Rules about the kubelet and what it starts.
 
+use basalt_inventory::HostKubelet;
 use basalt_node::paths;
 
 use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
@@ -151,7 +152,7 @@ fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     if !fields.is_empty() {
         let names = listed(fields.keys().map(String::as_str), 8);
         found.add_lines(
-            kubelet.config_file.as_deref().unwrap_or(paths::KUBEADM_CONFIG),
+            config_file(kubelet),
             format!("the kubelet's configuration has {names}"),
             "nothing is to be done if the cluster's `kubelet-config` has them; else in the NodeConfig",
             ("kubelet", serde_json::Value::Object(fields)),
@@ -174,10 +175,11 @@ fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let settings = parts::flags(subject.host).settings;
-    let labels = settings.labels;
-    if let Some(flag) = subject.host.kubelet.flag("node-labels").filter(|_| !labels.is_empty()) {
-        let lines = serde_json::to_value(&labels).unwrap_or_default();
+    let kubelet = &subject.host.kubelet;
+    let flags = parts::flags(subject.host);
+    let labels = &flags.settings.labels;
+    if let Some(flag) = kubelet.flag("node-labels").filter(|_| !labels.is_empty()) {
+        let lines = serde_json::to_value(labels).unwrap_or_default();
         let names = listed(labels.keys().map(String::as_str), 6);
         found.add_lines(
             &flag.file,
@@ -186,22 +188,25 @@ fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             ("labels", lines),
         );
     }
-    let taints = settings.taints;
-    if let Some(flag) = subject
-        .host
-        .kubelet
-        .flag("register-with-taints")
-        .filter(|_| !taints.is_empty())
-    {
-        let lines = serde_json::to_value(&taints).unwrap_or_default();
-        let names = listed(taints.iter().map(|taint| taint.key.as_str()), 6);
-        found.add_lines(
-            &flag.file,
-            format!("the kubelet registers with the taints {names}"),
-            "in the NodeConfig",
-            ("taints", lines),
-        );
+    let taints = parts::taints(subject.host, &flags);
+    let written = taints.as_array().into_iter().flatten();
+    let keys: Vec<&str> = written.filter_map(|taint| taint.get("key")?.as_str()).collect();
+    if keys.is_empty() {
+        return;
     }
+    let place = kubelet.flag("register-with-taints").map(|flag| flag.file.as_str());
+    let names = listed(keys, 6);
+    found.add_lines(
+        place.unwrap_or_else(|| config_file(kubelet)),
+        format!("the kubelet registers with the taints {names}"),
+        "in the NodeConfig",
+        ("taints", taints),
+    );
+}
+
+/// File with the kubelet's configuration.
+fn config_file(kubelet: &HostKubelet) -> &str {
+    kubelet.config_file.as_deref().unwrap_or(paths::KUBEADM_CONFIG)
 }
 
 fn credential_provider(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
