@@ -6,19 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use basalt_process::{Cancellation, interrupt, plain_text};
+use basalt_process::{interrupt, plain_text};
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, json};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::api::{ClusterApi, PATIENCE};
 use crate::error::MigrateError;
 use crate::eviction::EvictionAnswer;
 use crate::facts::{MigrationPolicy, MigrationStep, RetirementMode};
-use crate::inspect::{CommandEnds, Inspector, Overview};
+use crate::inspect::{Inspector, Overview};
 use crate::journal::Journal;
 use crate::lease::LeaseWatch;
 use crate::model::{NamespacedName, NodeChange, ObservedNode};
@@ -29,6 +28,8 @@ use crate::{cluster_api, pending, probe};
 
 mod commands;
 mod retirement;
+
+use commands::{CommandKind, UserCommands};
 
 /// Pause between two looks while nothing happens.
 const IDLE: Duration = Duration::from_secs(2);
@@ -99,18 +100,8 @@ pub(crate) struct Pace {
     stopped: BTreeSet<String>,
     /// Nodes that were done in this run.
     done: BTreeSet<String>,
-    /// Commands that make replacements.
-    commands: BTreeMap<String, JoinHandle<Result<(), String>>>,
-    /// Nodes for which such a command has succeeded: it is not run again when noting that fails.
-    made: BTreeSet<String>,
-    /// Failures of those.
-    failures: BTreeMap<String, String>,
-    /// Commands that end machines.
-    retirements: BTreeMap<String, JoinHandle<Result<(), String>>>,
-    /// End of all commands.
-    cancellation: Cancellation,
-    /// Ends of those that end machines.
-    retired: BTreeMap<String, Result<(), String>>,
+    /// Commands of the user.
+    commands: UserCommands,
     /// Time before which a pod is not evicted again, and the last answer.
     evictions: BTreeMap<String, (Instant, String)>,
     /// Present wait of a node, and when it was seen first.
@@ -240,10 +231,7 @@ impl Executor<'_> {
 
     /// Makes the next step of a node. Returns `true` unless it waits.
     async fn advance(&mut self, overview: &Overview, name: &str, begins: bool) -> Result<bool, MigrateError> {
-        let ends = CommandEnds {
-            request_failure: self.pace.failures.get(name).cloned(),
-            retirement: self.pace.retired.get(name).cloned(),
-        };
+        let ends = self.pace.commands.ends(name);
         let facts = self
             .inspector
             .facts(&self.policy, overview, &self.selected, name, ends)
@@ -377,7 +365,8 @@ impl Executor<'_> {
     async fn request(&mut self, node: &ObservedNode, record: Option<&MigrationRecord>) -> Result<bool, MigrateError> {
         match &self.options.replacement {
             ReplacementSource::Command(command) => {
-                if !self.command_succeeded(node, command).await? {
+                let end = self.command_end(CommandKind::Replacement, node, command).await?;
+                if end.is_none_or(|end| end.is_err()) {
                     return Ok(false);
                 }
             }
