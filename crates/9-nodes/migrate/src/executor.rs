@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, json};
 use tokio::time::Instant;
 
-use crate::api::{ClusterApi, PATIENCE};
+use crate::api::ClusterApi;
 use crate::error::MigrateError;
 use crate::eviction::EvictionAnswer;
 use crate::facts::{MigrationPolicy, MigrationStep, RetirementMode};
@@ -22,6 +22,7 @@ use crate::journal::Journal;
 use crate::lease::LeaseWatch;
 use crate::model::{NamespacedName, NodeChange, ObservedNode};
 use crate::options::{MigrationOptions, ReplacementSource};
+use crate::outage::Outage;
 use crate::record::{MigrationPhase, MigrationRecord, REPLACES};
 use crate::transition::{begin, listed, next_step, with_wait};
 use crate::{cluster_api, pending, probe};
@@ -112,7 +113,7 @@ pub(crate) struct Pace {
 impl Executor<'_> {
     /// Migrates all nodes.
     pub(crate) async fn run(&mut self) -> Result<MigrationReport, MigrateError> {
-        let mut outage: Option<Instant> = None;
+        let mut outage = Outage::default();
         loop {
             interrupt::check()?;
             let pause = match self.round().await {
@@ -122,19 +123,16 @@ impl Executor<'_> {
                 // Somebody wrote the object since it was read: it is read again.
                 Err(error) if error.is_conflict() => BUSY,
                 Err(error) if error.is_transient() => {
-                    if outage.is_none() {
+                    if !outage.is_on() {
                         self.reporter.warn(&basalt_process::chain(&error));
                     }
-                    let began = *outage.get_or_insert_with(Instant::now);
-                    if began.elapsed() > PATIENCE {
-                        return Err(error.into_unavailable(began.elapsed()));
-                    }
+                    outage.endure(error)?;
                     tokio::time::sleep(IDLE).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            outage = None;
+            outage.end();
             tokio::time::sleep(pause).await;
         }
     }
@@ -196,7 +194,7 @@ impl Executor<'_> {
         };
         let record = MigrationRecord::read(name, &node.annotations)?;
         let is_replacement = overview.replacements.contains(name);
-        let is_in_place = record.as_ref().and_then(|record| record.replacement.as_ref()) == Some(&node.name);
+        let is_in_place = record.as_ref().is_some_and(|record| record.is_in_place(name));
         // Somebody has taken it into service again since an earlier run.
         let is_back = !node.unschedulable && !is_replacement && !is_in_place && !self.pace.done.contains(name);
         let Some(record) = record else {
@@ -217,8 +215,7 @@ impl Executor<'_> {
 
     /// Returns `true` if the machine of a node that is done is to end, and nobody has asked for that yet.
     fn is_to_retire(&self, name: &str, record: &MigrationRecord) -> bool {
-        let is_in_place = record.replacement.as_deref() == Some(name);
-        self.policy.retirement != RetirementMode::Keep && record.retired.is_none() && !is_in_place
+        self.policy.retirement != RetirementMode::Keep && record.retired.is_none() && !record.is_in_place(name)
     }
 
     /// Tells of the end of a node that was under way.
