@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::draft::LeftOutSetting;
+use super::parts::HostKubeletSettings;
 use super::{boundary, draft, parts};
 use crate::{NodeFacts, PreflightError};
 
@@ -28,6 +29,7 @@ pub struct HostNodeConfig {
 }
 
 /// Parts of a NodeConfig that does what a host's settings do.
+#[derive(Debug)]
 pub(super) struct HostDraft {
     /// Fields that every NodeConfig has.
     common: Map<String, Value>,
@@ -58,13 +60,15 @@ fn comment(text: &str) -> String {
     format!("# {}\n", boundary::line(text))
 }
 
-/// NodeConfig that does what the settings of a host do.
+/// NodeConfig of a draft.
 ///
 /// # Errors
 /// When YAML cannot be written, which would be a defect.
-pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNodeConfig, PreflightError> {
-    let host = &boundary::printable(host);
-    let draft = draft_of(host, node);
+pub(super) fn node_config_of(
+    host: &HostInventory,
+    node: &NodeFacts,
+    draft: &HostDraft,
+) -> Result<HostNodeConfig, PreflightError> {
     let mut text = comment(&format!(
         "Made from the inventory of {}. Before a node gets it:",
         host.system.hostname
@@ -79,23 +83,23 @@ pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNode
     for line in draft.left_out.iter().map(ToString::to_string).chain(of_image) {
         text += &comment(&format!("- {line}"));
     }
-    let fields = draft.common.into_iter().chain(draft.sections).collect();
+    let fields = draft.common.clone().into_iter().chain(draft.sections.clone()).collect();
     // Through the type: its fields are in the order of the documentation.
     let config: raw::NodeConfig =
         serde_json::from_value(Value::Object(fields)).map_err(|error| PreflightError::Yaml(error.to_string()))?;
     text += &yaml(&config)?;
     Ok(HostNodeConfig {
         text,
-        left_out: draft.left_out,
+        left_out: draft.left_out.clone(),
     })
 }
 
 /// Parts of a NodeConfig that does what the settings of a host do.
-pub(super) fn draft_of(host: &HostInventory, node: &NodeFacts) -> HostDraft {
+pub(super) fn draft_of(host: &HostInventory, node: &NodeFacts, kubelet: &HostKubeletSettings) -> HostDraft {
     let (common, replaced) = common_fields_of(host);
-    let accepted = draft::accepted(&common, sections(host, node));
+    let accepted = draft::accepted(&common, sections(host, node, kubelet));
     let mut left_out = accepted.left_out;
-    left_out.extend(parts::left_out(host));
+    left_out.extend(parts::left_out(host, kubelet));
     HostDraft {
         common,
         replaced,
@@ -271,9 +275,9 @@ fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
 }
 
 /// Sections; those without content are left out.
-fn sections(host: &HostInventory, node: &NodeFacts) -> Map<String, Value> {
-    let flags = parts::flags(host);
-    let (mut kubelet, _) = parts::of_config(host);
+fn sections(host: &HostInventory, node: &NodeFacts, settings: &HostKubeletSettings) -> Map<String, Value> {
+    let flags = &settings.flags;
+    let mut kubelet = settings.configuration.clone();
     kubelet.extend(flags.kubelet());
     let hostname = host.kubelet.flag("hostname-override").map(|flag| flag.value.clone());
     let hostname = hostname.filter(|name| !parts::is_hidden(name));
@@ -285,7 +289,7 @@ fn sections(host: &HostInventory, node: &NodeFacts) -> Map<String, Value> {
         ("registries", value(parts::registries(host))),
         ("kubelet", Value::Object(kubelet)),
         ("labels", value(&flags.settings.labels)),
-        ("taints", parts::taints(host, &flags)),
+        ("taints", settings.taints.clone()),
         ("sysctls", value(parts::sysctls(host, node))),
         ("proxy", value(parts::proxy(host))),
     ];
@@ -299,6 +303,7 @@ fn value(part: impl Serialize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::HostExamination;
     use super::*;
 
     #[test]
@@ -332,7 +337,7 @@ mod tests {
         host.kubelet.server = Some("https://rancher.example.com/k8s/clusters/c-1".to_owned());
         host.time.servers = vec!["ntp.example.com".to_owned()];
         let node: NodeFacts = serde_json::from_str(include_str!("../../tests/node-facts.json")).expect("facts");
-        let made = node_config_of(&host, &node).expect("a NodeConfig");
+        let made = HostExamination::new(&host, &node).node_config().expect("a NodeConfig");
         assert!(
             made.left_out.is_empty() && made.text.contains("- ntp.example.com"),
             "{}",
@@ -361,7 +366,10 @@ mod tests {
             setting("vm.swappiness", "10"),
         ];
         let node: NodeFacts = serde_json::from_str(include_str!("../../tests/node-facts.json")).expect("facts");
-        let text = node_config_of(&host, &node).expect("a NodeConfig").text;
+        let text = HostExamination::new(&host, &node)
+            .node_config()
+            .expect("a NodeConfig")
+            .text;
         let (head, body) = text.split_once("apiVersion").expect("a body");
         for key in ["net.ipv4.tcp_fastopen_key", "kernel.core_pattern"] {
             let line = format!("`{key}`: the inventory does not have its value");

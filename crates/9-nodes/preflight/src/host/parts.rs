@@ -12,7 +12,7 @@ use crate::NodeFacts;
 mod kubelet;
 mod network;
 
-pub(super) use kubelet::{flags, of_config, taints};
+pub(super) use kubelet::HostKubeletSettings;
 pub(super) use network::network;
 
 /// Reason for which a NodeConfig does not have a setting that [`is_hidden`].
@@ -73,11 +73,10 @@ pub(super) fn is_lower(setting: &HostSysctl, node: &NodeFacts) -> bool {
 }
 
 /// Settings that no section has, although the host has them.
-pub(super) fn left_out(host: &HostInventory) -> Vec<LeftOutSetting> {
+pub(super) fn left_out(host: &HostInventory, kubelet: &HostKubeletSettings) -> Vec<LeftOutSetting> {
     let mut found = network::left_out(host);
-    found.extend(kubelet::flags(host).left_out);
-    let (_, hidden) = kubelet::of_config(host);
-    found.extend(hidden);
+    found.extend_from_slice(&kubelet.flags.left_out);
+    found.extend_from_slice(&kubelet.hidden);
     let mut known: Vec<&HostRegistry> = Vec::new();
     for registry in settings_of_registries(host) {
         match known.iter().find(|first| first.host == registry.host) {
@@ -269,7 +268,8 @@ mod tests {
             ],
             ..HostInventory::default()
         };
-        let found: Vec<String> = left_out(&host).iter().map(ToString::to_string).collect();
+        let found = left_out(&host, &HostKubeletSettings::of(&host));
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(
             found,
             ["`registry docker.io of /b` (https://b) is left out: /a goes before it"]

@@ -39,18 +39,45 @@ const LISTS: [&str; 9] = [
     "system-reserved",
 ];
 
+/// Settings of a host's kubelet.
+#[derive(Debug)]
+pub(in super::super) struct HostKubeletSettings {
+    /// Those of its flags.
+    pub(in super::super) flags: FlagSettings,
+    /// Those of its configuration, as the part `kubelet` of a NodeConfig has them.
+    pub(in super::super) configuration: Map<String, Value>,
+    /// Settings of its configuration whose values the inventory does not have.
+    pub(in super::super) hidden: Vec<LeftOutSetting>,
+    /// Taints that it registers with, as a NodeConfig has them.
+    pub(in super::super) taints: Value,
+}
+
+impl HostKubeletSettings {
+    /// Settings of a host's kubelet.
+    pub(in super::super) fn of(host: &HostInventory) -> Self {
+        let flags = flags(host);
+        let (configuration, hidden) = of_config(host);
+        Self {
+            taints: taints(host, &flags),
+            flags,
+            configuration,
+            hidden,
+        }
+    }
+}
+
 /// Settings that the flags of a kubelet stand for.
 #[derive(Debug, Default)]
-pub(in super::super) struct FlagSettings<'h> {
+pub(in super::super) struct FlagSettings {
     /// Settings.
     pub(in super::super) settings: KubeletFlags,
     /// Flags that no setting stands for, with the reason.
-    pub(in super::super) refused: Vec<(&'h HostFlag, String)>,
+    pub(in super::super) refused: Vec<(HostFlag, String)>,
     /// Items of lists, and values, that are left out.
     pub(in super::super) left_out: Vec<LeftOutSetting>,
 }
 
-impl FlagSettings<'_> {
+impl FlagSettings {
     /// Part `kubelet` of a NodeConfig.
     pub(in super::super) fn kubelet(&self) -> Map<String, Value> {
         match serde_json::to_value(&self.settings.kubelet) {
@@ -61,7 +88,7 @@ impl FlagSettings<'_> {
 }
 
 /// Settings by flags, which are the node's own. Of a flag that stands there twice, the last one counts.
-pub(in super::super) fn flags(host: &HostInventory) -> FlagSettings<'_> {
+fn flags(host: &HostInventory) -> FlagSettings {
     let mut made = FlagSettings::default();
     let names: BTreeSet<&str> = host.kubelet.flags.iter().map(|flag| flag.name.as_str()).collect();
     let flags = names.into_iter().filter(|name| !OWN.contains(name));
@@ -80,7 +107,7 @@ pub(in super::super) fn flags(host: &HostInventory) -> FlagSettings<'_> {
             continue;
         }
         match made.settings.set(&flag.name, &value) {
-            Err(finding) if finding.severity == Severity::Error => made.refused.push((flag, finding.message)),
+            Err(finding) if finding.severity == Severity::Error => made.refused.push((flag.clone(), finding.message)),
             _ => {}
         }
     }
@@ -111,7 +138,7 @@ fn good_items(flag: &HostFlag, left_out: &mut Vec<LeftOutSetting>) -> String {
 }
 
 /// Taints that the kubelet registers with: those of its flag, or else of its configuration.
-pub(in super::super) fn taints(host: &HostInventory, flags: &FlagSettings<'_>) -> Value {
+fn taints(host: &HostInventory, flags: &FlagSettings) -> Value {
     if host.kubelet.flag("register-with-taints").is_some() {
         return serde_json::to_value(&flags.settings.taints).unwrap_or_default();
     }
@@ -128,7 +155,7 @@ pub(in super::super) fn taints(host: &HostInventory, flags: &FlagSettings<'_>) -
 
 /// Settings of the kubelet by its configuration: those that a NodeConfig has as its own, without zeros, which kubeadm writes for
 /// defaults. Beside them, those whose values the inventory does not have.
-pub(in super::super) fn of_config(host: &HostInventory) -> (Map<String, Value>, Vec<LeftOutSetting>) {
+fn of_config(host: &HostInventory) -> (Map<String, Value>, Vec<LeftOutSetting>) {
     let mut fields = Map::new();
     let mut left_out = Vec::new();
     for field in kubelet_own_fields() {

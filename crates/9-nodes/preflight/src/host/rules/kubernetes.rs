@@ -3,7 +3,7 @@
 use basalt_inventory::HostKubelet;
 use basalt_node::paths;
 
-use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
+use super::super::{HostFound, HostRule, HostSubject, boundary, listed};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
 /// Static pods of a control plane that kubeadm made.
@@ -106,7 +106,7 @@ fn static_pod(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let fields = parts::flags(subject.host).kubelet();
+    let fields = subject.kubelet.flags.kubelet();
     if fields.is_empty() {
         return;
     }
@@ -126,11 +126,11 @@ fn flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    for (flag, reason) in parts::flags(subject.host).refused {
+    for (flag, reason) in &subject.kubelet.flags.refused {
         found.add(
             &flag.file,
             format!("the kubelet has --{}={}", flag.name, boundary::shown(&flag.value)),
-            format!("leave it out: {}", boundary::shown(&reason)),
+            format!("leave it out: {}", boundary::shown(reason)),
         );
     }
     if subject.given.at("/cluster/dns").is_some() {
@@ -148,7 +148,7 @@ fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 
 fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
-    let (fields, _) = parts::of_config(subject.host);
+    let fields = subject.kubelet.configuration.clone();
     if !fields.is_empty() {
         let names = listed(fields.keys().map(String::as_str), 8);
         found.add_lines(
@@ -176,8 +176,7 @@ fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 
 fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
-    let flags = parts::flags(subject.host);
-    let labels = &flags.settings.labels;
+    let labels = &subject.kubelet.flags.settings.labels;
     if let Some(flag) = kubelet.flag("node-labels").filter(|_| !labels.is_empty()) {
         let lines = serde_json::to_value(labels).unwrap_or_default();
         let names = listed(labels.keys().map(String::as_str), 6);
@@ -188,7 +187,7 @@ fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             ("labels", lines),
         );
     }
-    let taints = parts::taints(subject.host, &flags);
+    let taints = &subject.kubelet.taints;
     let written = taints.as_array().into_iter().flatten();
     let keys: Vec<&str> = written.filter_map(|taint| taint.get("key")?.as_str()).collect();
     if keys.is_empty() {
@@ -200,7 +199,7 @@ fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         place.unwrap_or_else(|| config_file(kubelet)),
         format!("the kubelet registers with the taints {names}"),
         "in the NodeConfig",
-        ("taints", taints),
+        ("taints", taints.clone()),
     );
 }
 
