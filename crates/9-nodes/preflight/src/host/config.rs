@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use basalt_document::{Document, Finding};
+use basalt_document::Document;
 use basalt_inventory::{HostInventory, HostName};
 use basalt_node::paths;
 use basalt_node_config::address::Endpoint;
-use basalt_node_config::raw;
+use basalt_node_config::{kubeconfig, raw};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -172,23 +172,15 @@ fn common_fields_of(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
     }
 }
 
-/// API server that a kubeconfig names; without a port, it is at that of HTTPS.
+/// API server of a kubeconfig, which a node is given.
 ///
 /// # Errors
 /// Why a node cannot be given it, in words.
 pub(super) fn endpoint_of(server: &str) -> Result<Endpoint, String> {
-    let trimmed = server.trim_end_matches('/');
-    let host = trimmed.strip_prefix("https://").unwrap_or_default();
-    let port = host.rsplit_once(':').map(|(_, port)| port);
-    let has_port = port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let text = match host.is_empty() || has_port || host.contains('/') {
-        true => trimmed.to_owned(),
-        false => format!("{trimmed}:443"),
-    };
-    if text.contains(boundary::HIDDEN) {
+    if server.contains(boundary::HIDDEN) {
         return Err("it has characters that are none of an address".to_owned());
     }
-    let endpoint = text.parse::<Endpoint>().map_err(|finding: Finding| finding.message)?;
+    let endpoint = kubeconfig::endpoint_of(server).map_err(|finding| finding.message)?;
     // What the rules for a NodeConfig have against it beside its form.
     let mut common = common_fields();
     if let Some(Value::Object(cluster)) = common.get_mut("cluster") {
@@ -325,7 +317,8 @@ mod tests {
         );
         assert_eq!(of("https://10.0.0.1:6443/"), Ok("https://10.0.0.1:6443".to_owned()));
         assert_eq!(of("https://[fd00::1]"), Ok("https://[fd00::1]:443".to_owned()));
-        assert!(of("https://rancher.example.com/k8s/clusters/c-1").is_err());
+        let below = of("https://rancher.example.com/k8s/clusters/c-1");
+        assert!(below.is_err_and(|reason| reason.contains("below a path")));
         assert!(of("http://10.0.0.1:6443").is_err());
         assert!(of("https://bad_host!:6443").is_err());
         assert!(of("https://a\u{fffd}b:6443").is_err());
