@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::draft::LeftOutSetting;
-use super::parts::HostKubeletSettings;
+use super::parts::{HostKubeletSettings, SysctlFate};
 use super::{boundary, draft, parts};
 use crate::{NodeFacts, PreflightError};
 
@@ -197,23 +197,18 @@ pub(super) fn known_by_file<'h>(host: &'h HostInventory, endpoint: &Endpoint) ->
 
 /// Kernel settings that a NodeConfig does not get: secrets, lower ones than the image's, and refused ones.
 fn sysctls_of_image(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
-    let wanted = host.sysctls.iter().filter(|setting| parts::is_wanted(setting, node));
-    let lines = wanted.filter_map(|setting| {
-        let value = setting.configured.as_deref()?;
-        let key = &setting.key;
-        if parts::is_secret(setting) {
-            return Some(format!("`{key}`: {}", parts::NOT_THERE));
+    let lines = parts::wanted_sysctls(host, node).filter_map(|wanted| {
+        let (key, value) = (&wanted.setting.key, wanted.value);
+        match wanted.fate {
+            SysctlFate::Kept => None,
+            SysctlFate::Secret => Some(format!("`{key}`: {}", parts::NOT_THERE)),
+            SysctlFate::Lower { image } => Some(format!("`{key}` ({value}): the image has {image}")),
+            SysctlFate::Refused(reason) => Some(format!(
+                "`{key}` ({}): {}",
+                boundary::shown(value),
+                boundary::shown(&reason)
+            )),
         }
-        if parts::is_lower(setting, node) {
-            let image = node.sysctls.get(key).map_or("more", String::as_str);
-            return Some(format!("`{key}` ({value}): the image has {image}"));
-        }
-        let reason = parts::refusal(key, value)?;
-        Some(format!(
-            "`{key}` ({}): {}",
-            boundary::shown(value),
-            boundary::shown(&reason)
-        ))
     });
     lines.collect()
 }
