@@ -202,7 +202,7 @@ impl<'n> HostExamination<'n> {
     /// # Errors
     /// When YAML cannot be written, which would be a defect.
     pub fn node_config(&self) -> Result<HostNodeConfig, PreflightError> {
-        config::node_config_of(&self.host, self.node, &self.draft)
+        config::node_config_of(&self.host, self.node, &self.kubelet, &self.draft)
     }
 }
 

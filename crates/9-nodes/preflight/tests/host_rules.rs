@@ -309,6 +309,11 @@ const CASES: &[(&str, Change, Change)] = &[
         |host| host.kubelet.config = Some(json!({ "shutdownGracePeriod": "0s", "clusterDomain": "cluster.local" })),
     ),
     (
+        "host-kubelet-config",
+        |host| host.kubelet.config = Some(json!({ "registryPullQPS": 10 })),
+        |host| host.kubelet.config = Some(json!({ "registryPullQPS": 0, "rotateCertificates": true })),
+    ),
+    (
         "host-label",
         |host| host.kubelet.flags = vec![flag("node-labels", "a=b")],
         |host| host.kubelet.flags = vec![flag("node-labels", "")],

@@ -67,13 +67,14 @@ fn comment(text: &str) -> String {
 pub(super) fn node_config_of(
     host: &HostInventory,
     node: &NodeFacts,
+    kubelet: &HostKubeletSettings,
     draft: &HostDraft,
 ) -> Result<HostNodeConfig, PreflightError> {
     let mut text = comment(&format!(
         "Made from the inventory of {}. Before a node gets it:",
         host.system.hostname
     ));
-    for line in draft.replaced.iter().chain(&lost(host, node)) {
+    for line in draft.replaced.iter().chain(&lost(host, node, kubelet)) {
         text += &comment(&format!("- {line}"));
     }
     let of_image = sysctls_of_image(host, node);
@@ -213,8 +214,9 @@ fn sysctls_of_image(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
     lines.collect()
 }
 
-/// Comments on what is to be added: what an inventory leaves out, since it is secret, and programs that ask for credentials.
-fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
+/// Comments on what is to be added: what an inventory leaves out, since it is secret, fields for `extraConfig`, and programs that
+/// ask for credentials.
+fn lost(host: &HostInventory, node: &NodeFacts, kubelet: &HostKubeletSettings) -> Vec<String> {
     let mut lost = Vec::new();
     if parts::proxies(host).any(|proxy| proxy.has_credentials) {
         lost.push("add the name and the password of the proxy".to_owned());
@@ -247,6 +249,12 @@ fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
             .iter()
             .map(|file| format!("add the content of {file} to `caCertificates`")),
     );
+    if !kubelet.others.is_empty() {
+        lost.push(format!(
+            "add {} of the kubelet's configuration to `kubelet.extraConfig`, unless the cluster's `kubelet-config` has them",
+            super::listed(kubelet.others.iter().copied(), 8)
+        ));
+    }
     for provider in &host.kubelet.credential_providers {
         let name = &provider.name;
         lost.push(

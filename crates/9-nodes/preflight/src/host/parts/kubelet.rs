@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use basalt_inventory::{HostFlag, HostInventory};
 use basalt_join::request::KubeletFlags;
-use basalt_node_config::{kubelet_own_fields, kubelet_own_value};
+use basalt_node_config::{KubeletMinor, kubelet_extra_fields, kubelet_own_fields, kubelet_own_value};
 use miette::Severity;
 use serde_json::{Map, Value};
 
@@ -39,6 +39,9 @@ const LISTS: [&str; 9] = [
     "system-reserved",
 ];
 
+/// Fields that kubeadm writes into every configuration, and of which an image has values of its own.
+const OF_KUBEADM: [&str; 4] = ["authentication", "authorization", "resolvConf", "rotateCertificates"];
+
 /// Settings of a host's kubelet.
 #[derive(Debug)]
 pub(in super::super) struct HostKubeletSettings {
@@ -48,6 +51,8 @@ pub(in super::super) struct HostKubeletSettings {
     pub(in super::super) configuration: Map<String, Value>,
     /// Settings of its configuration whose values the inventory does not have.
     pub(in super::super) hidden: Vec<LeftOutSetting>,
+    /// Fields of its configuration that are none of a NodeConfig's own, and that its `extraConfig` takes.
+    pub(in super::super) others: Vec<&'static str>,
     /// Taints that it registers with, as a NodeConfig has them.
     pub(in super::super) taints: Value,
 }
@@ -58,6 +63,7 @@ impl HostKubeletSettings {
         let flags = flags(host);
         let (configuration, hidden) = of_config(host);
         Self {
+            others: others(host),
             taints: taints(host, &flags),
             flags,
             configuration,
@@ -192,6 +198,28 @@ fn of_config(host: &HostInventory) -> (Map<String, Value>, Vec<LeftOutSetting>) 
     (fields, left_out)
 }
 
+/// Names of the fields of its configuration that `extraConfig` takes, without zeros.
+fn others(host: &HostInventory) -> Vec<&'static str> {
+    let is_set = |field: &&'static str| {
+        let value = host.kubelet.field(field);
+        value.is_some_and(|value| value.is_boolean() || !is_zero(value))
+    };
+    let fields = kubelet_extra_fields(KubeletMinor::NEWEST).filter(|field| !OF_KUBEADM.contains(field));
+    fields.filter(is_set).collect()
+}
+
+/// Returns `true` for a value that stands for the kubelet's default.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(is_on) => !is_on,
+        Value::String(text) => ["", "0", "0s"].contains(&text.as_str()),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(entries) => entries.values().all(is_zero),
+    }
+}
+
 /// Value without the parts that the inventory does not have; `Null` if it has none of it.
 fn without_hidden(path: &str, value: &Value, left_out: &mut Vec<LeftOutSetting>) -> Value {
     match value {
@@ -311,6 +339,21 @@ mod tests {
             "kubeReserved": { "ephemeralStorage": "1Gi", "pid": 1000 },
         });
         assert_eq!(Value::Object(of_config(&host).0), wanted);
+    }
+
+    #[test]
+    fn fields_that_are_no_settings_are_named_without_zeros() {
+        let mut host = HostInventory::default();
+        host.kubelet.config = Some(serde_json::json!({
+            "authorization": { "mode": "Webhook" },
+            "cpuCFSQuota": false,
+            "cpuManagerReconcilePeriod": "0s",
+            "logging": { "flushFrequency": 0, "options": { "json": { "infoBufferSize": "0" } } },
+            "maxPods": 200,
+            "registryPullQPS": 10,
+            "staticPodPath": "/etc/kubernetes/manifests",
+        }));
+        assert_eq!(others(&host), ["cpuCFSQuota", "registryPullQPS"]);
     }
 
     #[test]

@@ -158,6 +158,16 @@ fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             ("kubelet", serde_json::Value::Object(fields)),
         );
     }
+    let is_said = |field: &&&str| subject.given.at(&format!("/kubelet/extraConfig/{field}")).is_some();
+    let others = subject.kubelet.others.iter().filter(|field| !is_said(field)).copied();
+    let others: Vec<&str> = others.collect();
+    if !others.is_empty() {
+        found.add(
+            config_file(kubelet),
+            format!("the kubelet's configuration has {}", listed(others, 8)),
+            "nothing is to be done if the cluster's `kubelet-config` has them; else in the NodeConfig: `kubelet.extraConfig`",
+        );
+    }
     for (file, fields) in kubelet
         .config_parts
         .iter()
