@@ -1,4 +1,7 @@
 //! SHA-256 digests: the names of everything that is stored.
+//!
+//! Hexadecimal digits are by hand, and not by the crate `hex`: two short functions, and the node's agent, whose dependencies are all in the
+//! image, needs no other.
 
 use std::fmt;
 use std::io::{self, Read, Write};

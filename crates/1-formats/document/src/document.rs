@@ -84,6 +84,23 @@ impl DocumentNode {
         }
     }
 
+    /// Step to the entry or item that a place is in, and its value unless the place is in the key.
+    fn step_to(&self, place: &Span) -> Option<(Step, Option<&Self>)> {
+        let is_in = |span: &Span| span.start <= place.start && place.end <= span.end;
+        match &self.kind {
+            Kind::Object(entries) => entries.iter().find_map(|entry| {
+                let value = (!is_in(&entry.key_span)).then_some(&entry.value);
+                let is_here = value.is_none_or(|value| is_in(&value.span));
+                is_here.then(|| (Step::Key(entry.key.clone()), value))
+            }),
+            Kind::List(items) => {
+                let (index, item) = items.iter().enumerate().find(|(_, item)| is_in(&item.span))?;
+                Some((Step::Index(index), Some(item)))
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the value as JSON.
     pub fn to_json(&self) -> Value {
         match &self.kind {
@@ -370,6 +387,18 @@ impl Document {
         self.at_span(span, finding)
     }
 
+    /// Steps to the smallest value that a problem of this document is about, itself or its key.
+    pub fn steps_to(&self, problem: &Problem) -> Vec<Step> {
+        let start = problem.span.offset();
+        let place = start..start + problem.span.len();
+        let (mut steps, mut node) = (Vec::new(), Some(&self.root));
+        while let Some((step, inner)) = node.and_then(|node| node.step_to(&place)) {
+            steps.push(step);
+            node = inner;
+        }
+        steps
+    }
+
     /// Places a finding at the key that a path ends with; if there is no such key, where [`Document::at`] places it.
     pub fn at_key(&self, path: &Path, finding: Finding) -> Problem {
         let mut node = Some(&self.root);
@@ -463,5 +492,30 @@ pub(crate) fn place(text: &str, lines: &LineIndex, span: Span, finding: Finding)
         line,
         column,
         span: (start, end - start).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_lead_to_the_smallest_value() {
+        let text = "a:\n  b: [1, 2]\n  c:\nd:\n- e: 1\n  f: 2\n- g\n";
+        let document = Document::parse("a.yaml", text).expect("a document");
+        let of = |path: &Path| document.at(path, Finding::error("", ""));
+        let (a, d) = (Path::root().key("a"), Path::root().key("d"));
+        for path in [
+            a.key("b").index(1),
+            a.key("c"),
+            a.clone(),
+            d.index(0),
+            d.index(0).key("f"),
+            d.index(1),
+        ] {
+            assert_eq!(document.steps_to(&of(&path)), path.0, "{path}");
+        }
+        let key = document.at_key(&a.key("b"), Finding::error("", ""));
+        assert_eq!(document.steps_to(&key), a.key("b").0);
     }
 }

@@ -43,9 +43,9 @@ pub struct ReportedProblem {
     pub column: usize,
     /// Weight of the problem.
     pub severity: ProblemSeverity,
-    /// What is the matter.
+    /// Message: the fault, in one sentence.
     pub message: String,
-    /// What to do about it; left out where nothing is said.
+    /// Remedy; left out where there is none to tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }

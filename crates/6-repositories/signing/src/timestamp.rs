@@ -1,4 +1,6 @@
 //! Timestamps of OpenPGP.
+//!
+//! Formatted by hand: the feature `formatting` of the crate `time` returns errors, which cannot be for three fixed forms.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -2,6 +2,9 @@
 //!
 //! Snapshots are folders of files that never change, so any web server will do in production. This one reads files
 //! below one snapshot, whole or in part (RFC 9110, section 14), and does nothing else.
+//!
+//! It is by hand, on `tiny_http`, and not by axum with tower-http: nothing else of this crate is asynchronous, and the folder of a file
+//! service is fixed, where `current` is looked up for each request.
 
 use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom};

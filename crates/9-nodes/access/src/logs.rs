@@ -48,6 +48,9 @@ impl fmt::Display for UnitName {
 }
 
 /// Point in time, in seconds, UTC.
+///
+/// Read and written by hand: of the crate `time`, the workspace has no formats (`formatting`, `parsing`), and an error of theirs would have
+/// to be handled for a form that is fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UtcTime(OffsetDateTime);
 

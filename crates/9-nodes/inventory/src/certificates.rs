@@ -4,7 +4,6 @@
 use basalt_digest::Digest;
 use x509_cert::Certificate as X509;
 use x509_cert::der::Encode as _;
-use x509_cert::time::Time;
 
 use crate::host_files::HostFiles;
 use crate::redaction::clipped;
@@ -72,24 +71,12 @@ fn certificate(file: &str, x509: &X509) -> Option<HostCertificate> {
         file: file.to_owned(),
         subject: clipped(&body.subject().to_string()),
         issuer: clipped(&body.issuer().to_string()),
-        not_before: date(body.validity().not_before),
-        not_after: date(body.validity().not_after),
+        // In RFC 3339.
+        not_before: body.validity().not_before.to_date_time().to_string(),
+        not_after: body.validity().not_after.to_date_time().to_string(),
         sha256: Digest::of(&encoded).to_hex(),
         public_key_sha256: Digest::of(body.subject_public_key_info().to_der().ok()?).to_hex(),
     })
-}
-
-fn date(time: Time) -> String {
-    let date = time.to_date_time();
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
-        date.year(),
-        date.month(),
-        date.day(),
-        date.hour(),
-        date.minutes(),
-        date.seconds()
-    )
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use crate::{HostMirror, HostRegistry, HostRuntime, HostRuntimeHandler};
 const RUNTIME: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime"];
 const IMAGES: [&str; 2] = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"];
 
-/// Settings of a config.toml that lead to other files.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Leads {
-    /// Patterns of further files.
-    pub(crate) imports: Vec<String>,
-    /// Folders with hosts.toml files.
-    pub(crate) registries: Vec<String>,
+/// File of containerd's configuration.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    /// Path.
+    pub(crate) path: String,
+    /// Content; empty where it is no TOML.
+    pub(crate) config: Value,
 }
 
 /// Value at a way of keys.
@@ -39,11 +39,27 @@ fn plugin<'v>(config: &'v Value, names: [&str; 2], keys: &[&str]) -> Option<&'v 
         .find_map(|name| at(config.get("plugins")?.get(name)?, keys))
 }
 
-/// Adds the settings of a config.toml; a later file counts more. `None` if it is no TOML.
-pub(crate) fn add(runtime: &mut HostRuntime, config: &str) -> Option<Leads> {
-    let config: Value = toml::from_str(config).ok()?;
-    let of_runtime = |keys: &[&str]| plugin(&config, RUNTIME, keys);
-    let of_images = |keys: &[&str]| plugin(&config, IMAGES, keys);
+/// Content of a config.toml; `None` if it is no TOML.
+pub(crate) fn parse(config: &str) -> Option<Value> {
+    toml::from_str(config).ok()
+}
+
+/// Patterns of further files that a config.toml imports.
+pub(crate) fn imports(config: &Value) -> Vec<String> {
+    texts(config.get("imports"))
+}
+
+/// Folders with hosts.toml files that a config.toml names.
+pub(crate) fn registry_folders(config: &Value) -> Vec<String> {
+    let folders = text(plugin(config, IMAGES, &["registry", "config_path"])).unwrap_or_default();
+    let folders = folders.split(':').filter(|path| !path.is_empty());
+    folders.map(str::to_owned).collect()
+}
+
+/// Adds the settings of a config.toml; a later file counts more.
+pub(crate) fn add(runtime: &mut HostRuntime, config: &Value) {
+    let of_runtime = |keys: &[&str]| plugin(config, RUNTIME, keys);
+    let of_images = |keys: &[&str]| plugin(config, IMAGES, keys);
     let snapshotter = of_runtime(&["containerd", "snapshotter"]).or_else(|| of_images(&["snapshotter"]));
     runtime.snapshotter = text(snapshotter).or(runtime.snapshotter.take());
     let default = text(of_runtime(&["containerd", "default_runtime_name"]));
@@ -68,23 +84,11 @@ pub(crate) fn add(runtime: &mut HostRuntime, config: &str) -> Option<Leads> {
             program: text(at(handler, &["options", "BinaryName"])),
         });
     }
-    let registries = text(of_images(&["registry", "config_path"])).unwrap_or_default();
-    Some(Leads {
-        imports: texts(config.get("imports")),
-        registries: registries
-            .split(':')
-            .filter(|path| !path.is_empty())
-            .map(str::to_owned)
-            .collect(),
-    })
 }
 
 /// Registries of config.toml itself, as containerd before 2.0 has them: `registry.mirrors`, `registry.configs`.
-pub(crate) fn old_registries(file: &str, config: &str) -> Vec<HostRegistry> {
-    let Ok(config) = toml::from_str::<Value>(config) else {
-        return Vec::new();
-    };
-    let table = |key: &str| plugin(&config, IMAGES, &["registry", key]).and_then(Value::as_table);
+pub(crate) fn old_registries(file: &str, config: &Value) -> Vec<HostRegistry> {
+    let table = |key: &str| plugin(config, IMAGES, &["registry", key]).and_then(Value::as_table);
     let mirrors = table("mirrors").into_iter().flatten();
     let mut found: Vec<HostRegistry> = mirrors
         .map(|(host, settings)| HostRegistry {
@@ -179,8 +183,10 @@ mod tests {
                    [plugins.'io.containerd.grpc.v1.cri'.containerd.runtimes.nvidia.options]\nBinaryName = '/usr/bin/nvidia-container-runtime'\nSystemdCgroup = true\n\
                    [plugins.'io.containerd.grpc.v1.cri'.registry.mirrors.'docker.io']\nendpoint = ['https://u:p@mirror.example']\n\
                    [plugins.'io.containerd.grpc.v1.cri'.registry.configs.'r.example'.auth]\npassword = 'secret'\n";
+        let old = parse(old).expect("TOML");
         let mut runtime = HostRuntime::default();
-        assert_eq!(add(&mut runtime, old), Some(Leads::default()));
+        add(&mut runtime, &old);
+        assert!(imports(&old).is_empty() && registry_folders(&old).is_empty());
         assert_eq!(
             (runtime.snapshotter.as_deref(), runtime.systemd_cgroup),
             (Some("zfs"), Some(true))
@@ -190,16 +196,21 @@ mod tests {
             runtime.handlers[0].program.as_deref(),
             Some("/usr/bin/nvidia-container-runtime")
         );
-        let registries = old_registries("/x", old);
+        let registries = old_registries("/x", &old);
         assert_eq!(registries[0].mirrors[0].url, "https://mirror.example");
         assert!(registries[0].mirrors[0].has_credentials && registries[1].has_credentials);
         assert!(!format!("{runtime:?}{registries:?}").contains("secret"));
         let new = "version = 3\nimports = ['/etc/containerd/conf.d/*.toml']\n[plugins.'io.containerd.cri.v1.images']\nsnapshotter = 'overlayfs'\n\
                    [plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d:/etc/docker/certs.d'\n";
-        let leads = add(&mut runtime, new).expect("TOML");
-        assert_eq!(leads.registries, ["/etc/containerd/certs.d", "/etc/docker/certs.d"]);
+        let new = parse(new).expect("TOML");
+        add(&mut runtime, &new);
+        assert_eq!(imports(&new), ["/etc/containerd/conf.d/*.toml"]);
+        assert_eq!(
+            registry_folders(&new),
+            ["/etc/containerd/certs.d", "/etc/docker/certs.d"]
+        );
         assert_eq!(runtime.snapshotter.as_deref(), Some("overlayfs"));
-        assert_eq!(add(&mut runtime, "a b c"), None);
+        assert_eq!(parse("a b c"), None);
     }
 
     #[test]

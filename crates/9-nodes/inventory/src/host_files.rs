@@ -1,6 +1,6 @@
 //! Files of a host below a root: bounded, and what cannot be looked at is remembered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
@@ -175,6 +175,25 @@ impl<'r> HostFiles<'r> {
         names.map(|name| format!("{folder}/{name}")).collect()
     }
 
+    /// Paths of a file and of its parts: the entries of a folder whose names have an ending. The file may not be there.
+    pub(crate) fn with_parts(&mut self, file: &str, folder: &str, ending: &str) -> Vec<String> {
+        let mut paths = vec![file.to_owned()];
+        paths.extend(self.paths(folder, ending));
+        paths
+    }
+
+    /// Paths of the entries of several folders by their names, which have an ending. Of two with one name, that of the later
+    /// folder counts.
+    pub(crate) fn by_name(&mut self, folders: &[&str], ending: &str) -> BTreeMap<String, String> {
+        let mut found = BTreeMap::new();
+        for folder in folders {
+            for path in self.paths(folder, ending) {
+                found.insert(path.rsplit('/').next().unwrap_or_default().to_owned(), path);
+            }
+        }
+        found
+    }
+
     /// Paths of files below a folder, also in folders of it; links to folders are not followed.
     pub(crate) fn files_below(&mut self, folder: &str) -> Vec<String> {
         let mut found = Vec::new();
@@ -317,6 +336,21 @@ mod tests {
         assert_eq!(files.text("/etc/none"), None);
         assert_eq!(files.link("/etc/absolute").as_deref(), Some("/etc/a"));
         assert_eq!(files.finish(), []);
+    }
+
+    #[test]
+    fn of_two_entries_with_one_name_the_later_folder_counts() {
+        let root = tempfile::tempdir().expect("a folder");
+        for path in ["usr/a.conf", "usr/b.conf", "etc/b.conf", "etc/c.txt"] {
+            let path = root.path().join(path);
+            fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
+            fs_err::write(path, "").expect("written");
+        }
+        let mut files = HostFiles::new(root.path());
+        let found: Vec<_> = files.by_name(&["/usr", "/etc"], ".conf").into_values().collect();
+        assert_eq!(found, ["/usr/a.conf", "/etc/b.conf"]);
+        let found = files.with_parts("/none.conf", "/usr", ".conf");
+        assert_eq!(found, ["/none.conf", "/usr/a.conf", "/usr/b.conf"]);
     }
 
     #[test]

@@ -71,10 +71,8 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostKubelet {
     let kubeconfig = yaml(files, "/etc/kubernetes/kubelet.conf");
     let providers = flag("image-credential-provider-config").and_then(|path| yaml(files, &path));
     let mut parts = BTreeMap::new();
-    let mut part_paths = vec!["/var/lib/kubelet/instance-config.yaml".to_owned()];
     let folder = flag("config-dir").unwrap_or_else(|| "/etc/kubernetes/kubelet.conf.d".to_owned());
-    part_paths.extend(files.paths(&folder, ".conf"));
-    for path in part_paths {
+    for path in files.with_parts("/var/lib/kubelet/instance-config.yaml", &folder, ".conf") {
         if let Some(Value::Object(fields)) = yaml(files, &path) {
             let fields = fields
                 .keys()

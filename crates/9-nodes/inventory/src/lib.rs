@@ -60,6 +60,7 @@ use host_files::HostFiles;
 pub fn read(root: &Path) -> HostInventory {
     let files = &mut HostFiles::new(root);
     let packages = packages::read(files);
+    let (runtime, registries) = runtime::read(files);
     let mut inventory = HostInventory {
         version: VERSION,
         program: concat!("basalt-inventory ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -75,8 +76,8 @@ pub fn read(root: &Path) -> HostInventory {
         units: units::read(files),
         cron: cron::read(files, &packages.conffiles),
         accounts: accounts::read(files),
-        runtime: runtime::read(files),
-        registries: runtime::registries(files),
+        runtime,
+        registries,
         kubelet: kubelet::read(files),
         cni: kubelet::cni(files),
         confinement: security::confinement(files, &packages.conffiles),

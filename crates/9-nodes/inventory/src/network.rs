@@ -1,6 +1,5 @@
 //! Network of a host: configuration in files, devices that are there, names and name servers.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::host_files::HostFiles;
@@ -46,13 +45,8 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostNetwork {
 
 /// Files of netplan, of which a later one adds to those before.
 fn read_netplan(files: &mut HostFiles<'_>, network: &mut HostNetwork) {
-    let mut by_name = BTreeMap::new();
-    for folder in ["/usr/lib/netplan", "/lib/netplan", "/etc/netplan", "/run/netplan"] {
-        for path in files.paths(folder, ".yaml") {
-            by_name.insert(path.rsplit('/').next().unwrap_or_default().to_owned(), path);
-        }
-    }
-    for path in by_name.into_values() {
+    let folders = ["/usr/lib/netplan", "/lib/netplan", "/etc/netplan", "/run/netplan"];
+    for path in files.by_name(&folders, ".yaml").into_values() {
         let Some(text) = files.text(&path) else { continue };
         network.files.push(path.clone());
         if netplan::add(network, &path, &text).is_none() {
@@ -220,9 +214,7 @@ fn resolver(files: &mut HostFiles<'_>) -> HostResolver {
         };
         target.extend(hosts_of(words).filter(|word| word != "."));
     }
-    let mut paths = vec!["/etc/systemd/resolved.conf".to_owned()];
-    paths.extend(files.paths("/etc/systemd/resolved.conf.d", ".conf"));
-    for path in paths {
+    for path in files.with_parts("/etc/systemd/resolved.conf", "/etc/systemd/resolved.conf.d", ".conf") {
         let text = files.text(&path).unwrap_or_default();
         let values = settings(&text).into_iter();
         let values = values.filter(|setting| ["DNS", "Domains"].contains(&setting.key.as_str()));

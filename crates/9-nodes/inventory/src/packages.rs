@@ -26,8 +26,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> Packages {
         // It is not known which were asked for.
         packages.document.manual.clear();
     }
-    let mut paths = vec!["/etc/apt/sources.list".to_owned()];
-    paths.extend(files.paths("/etc/apt/sources.list.d", ".list"));
+    let mut paths = files.with_parts("/etc/apt/sources.list", "/etc/apt/sources.list.d", ".list");
     paths.extend(files.paths("/etc/apt/sources.list.d", ".sources"));
     let mut archives = BTreeSet::new();
     for path in paths {

@@ -30,11 +30,10 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> Vec<HostProxy> {
                 .filter_map(|(name, value)| proxy(path, &name, &value)),
         );
     }
-    let mut paths = vec!["/etc/systemd/system.conf".to_owned()];
-    paths.extend(files.paths("/etc/systemd/system.conf.d", ".conf"));
+    let mut paths = files.with_parts("/etc/systemd/system.conf", "/etc/systemd/system.conf.d", ".conf");
     for unit in UNITS {
-        paths.push(format!("/etc/systemd/system/{unit}.service"));
-        paths.extend(files.paths(&format!("/etc/systemd/system/{unit}.service.d"), ".conf"));
+        let unit = format!("/etc/systemd/system/{unit}.service");
+        paths.extend(files.with_parts(&unit, &format!("{unit}.d"), ".conf"));
     }
     for path in paths {
         let text = files.text(&path).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::containerd::{self, at, mirror, text, texts};
+use crate::containerd::{self, ConfigFile, at, mirror, text, texts};
 use crate::host_files::HostFiles;
 use crate::redaction::{address, clipped};
 use crate::{HostRegistry, HostRuntime, HostRuntimeHandler, UnobservedReason};
@@ -22,20 +22,18 @@ const TRACES: [(&str, &[&str]); 4] = [
     ("cri-dockerd", &["/run/cri-dockerd.sock"]),
 ];
 
-/// Reads which runtimes there are, and how they are set up.
-pub(crate) fn read(files: &mut HostFiles<'_>) -> HostRuntime {
+/// Reads which runtimes there are, how they are set up, and registries with settings of their own.
+pub(crate) fn read(files: &mut HostFiles<'_>) -> (HostRuntime, Vec<HostRegistry>) {
     let mut runtime = HostRuntime::default();
     for (name, traces) in TRACES {
         if traces.iter().any(|trace| files.has(trace)) {
             runtime.found.push(name.to_owned());
         }
     }
-    for path in containerd_files(files) {
-        let text = files.text(&path).unwrap_or_default();
-        if containerd::add(&mut runtime, &text).is_none() {
-            files.miss(&path, UnobservedReason::Malformed);
-        }
-        runtime.files.push(path);
+    let of_containerd = containerd_files(files);
+    for file in &of_containerd {
+        containerd::add(&mut runtime, &file.config);
+        runtime.files.push(file.path.clone());
     }
     for path in crio_files(files) {
         let text = files.text(&path).unwrap_or_default();
@@ -44,32 +42,50 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostRuntime {
         }
         runtime.files.push(path);
     }
-    if let Some(text) = files.text(DOCKER) {
+    let docker: Option<Value> = files
+        .text(DOCKER)
+        .map(|text| serde_json::from_str(&text).unwrap_or_default());
+    if let Some(config) = &docker {
         runtime.files.push(DOCKER.to_owned());
-        if add_docker(&mut runtime, &text).is_none() {
+        if add_docker(&mut runtime, config).is_none() {
             files.miss(DOCKER, UnobservedReason::Malformed);
         }
     }
     runtime.handlers.sort();
     runtime.handlers.dedup();
-    runtime
+    let registries = registries(files, &of_containerd, &docker.unwrap_or_default());
+    (runtime, registries)
 }
 
 /// Files of containerd's configuration, with those that the first one imports from folders.
-fn containerd_files(files: &mut HostFiles<'_>) -> Vec<String> {
+fn containerd_files(files: &mut HostFiles<'_>) -> Vec<ConfigFile> {
     let Some(text) = files.text(CONTAINERD) else {
         return Vec::new();
     };
-    let leads = containerd::add(&mut HostRuntime::default(), &text).unwrap_or_default();
-    let mut paths = vec![CONTAINERD.to_owned()];
-    for import in leads.imports {
+    let first = containerd_file(files, CONTAINERD.to_owned(), &text);
+    let mut paths = Vec::new();
+    for import in containerd::imports(&first.config) {
         match import.rsplit_once("/*") {
             Some((folder, ending)) => paths.extend(files.paths(folder, ending)),
             None if files.has(&import) => paths.push(import),
             None => {}
         }
     }
-    paths
+    let mut found = vec![first];
+    for path in paths {
+        let text = files.text(&path).unwrap_or_default();
+        found.push(containerd_file(files, path, &text));
+    }
+    found
+}
+
+/// File of containerd's configuration with this text. One that is no TOML is remembered.
+fn containerd_file(files: &mut HostFiles<'_>, path: String, text: &str) -> ConfigFile {
+    let config = containerd::parse(text).unwrap_or_else(|| {
+        files.miss(&path, UnobservedReason::Malformed);
+        toml::Value::Table(toml::Table::new())
+    });
+    ConfigFile { path, config }
 }
 
 fn crio_files(files: &mut HostFiles<'_>) -> Vec<String> {
@@ -99,8 +115,7 @@ fn add_crio(runtime: &mut HostRuntime, config: &str) -> Option<()> {
     Some(())
 }
 
-fn add_docker(runtime: &mut HostRuntime, config: &str) -> Option<()> {
-    let config: Value = serde_json::from_str(config).ok()?;
+fn add_docker(runtime: &mut HostRuntime, config: &Value) -> Option<()> {
     let fields = config.as_object()?;
     for (key, value) in fields {
         match key.as_str() {
@@ -124,14 +139,12 @@ fn add_docker(runtime: &mut HostRuntime, config: &str) -> Option<()> {
 }
 
 /// Reads registries with settings of their own.
-pub(crate) fn registries(files: &mut HostFiles<'_>) -> Vec<HostRegistry> {
+fn registries(files: &mut HostFiles<'_>, of_containerd: &[ConfigFile], docker: &Value) -> Vec<HostRegistry> {
     let mut found = Vec::new();
     let mut folders = Vec::new();
-    for path in containerd_files(files) {
-        let text = files.text(&path).unwrap_or_default();
-        found.extend(containerd::old_registries(&path, &text));
-        let leads = containerd::add(&mut HostRuntime::default(), &text).unwrap_or_default();
-        folders.extend(leads.registries);
+    for ConfigFile { path, config } in of_containerd {
+        found.extend(containerd::old_registries(path, config));
+        folders.extend(containerd::registry_folders(config));
     }
     if folders.is_empty() {
         folders.push(CERTS.to_owned());
@@ -146,13 +159,12 @@ pub(crate) fn registries(files: &mut HostFiles<'_>) -> Vec<HostRegistry> {
             }
         }
     }
-    let mut paths = vec!["/etc/containers/registries.conf".to_owned()];
-    paths.extend(files.paths("/etc/containers/registries.conf.d", ".conf"));
-    for path in paths {
+    let folder = "/etc/containers/registries.conf.d";
+    for path in files.with_parts("/etc/containers/registries.conf", folder, ".conf") {
         let text = files.text(&path).unwrap_or_default();
         found.extend(of_containers(&path, &text));
     }
-    found.extend(of_docker(&files.text(DOCKER).unwrap_or_default()));
+    found.extend(of_docker(docker));
     found
 }
 
@@ -198,8 +210,7 @@ fn of_containers(file: &str, config: &str) -> Vec<HostRegistry> {
 }
 
 /// Mirrors and registries without TLS of Docker.
-fn of_docker(config: &str) -> Vec<HostRegistry> {
-    let config: Value = serde_json::from_str(config).unwrap_or_default();
+fn of_docker(config: &Value) -> Vec<HostRegistry> {
     let list = |key: &str| {
         let list = config.get(key).and_then(Value::as_array).into_iter().flatten();
         list.filter_map(Value::as_str).map(clipped).collect::<Vec<_>>()
@@ -231,19 +242,20 @@ mod tests {
     fn docker_is_read() {
         let config = r#"{"registry-mirrors": ["https://u:p@m.example"], "insecure-registries": ["u:p@r:5000"], "data-root": "/data",
                          "runtimes": {"nvidia": {"path": "/usr/bin/n"}}, "log-driver": "json-file"}"#;
+        let config: Value = serde_json::from_str(config).expect("JSON");
         let mut runtime = HostRuntime::default();
-        assert_eq!(add_docker(&mut runtime, config), Some(()));
+        assert_eq!(add_docker(&mut runtime, &config), Some(()));
         assert_eq!(
             (runtime.data_folder.as_deref(), &runtime.docker_settings[..]),
             (Some("/data"), &["log-driver".to_owned()][..])
         );
-        let found = of_docker(config);
+        let found = of_docker(&config);
         assert_eq!(
             (found[0].mirrors[0].url.as_str(), found[1].is_insecure),
             ("https://m.example", true)
         );
         assert_eq!(found[1].host, "r:5000");
-        assert_eq!(add_docker(&mut runtime, "[]"), None);
+        assert_eq!(add_docker(&mut runtime, &Value::Array(Vec::new())), None);
     }
 
     #[test]

@@ -71,9 +71,7 @@ fn profile(line: &str) -> Option<String> {
 /// Reads limits of files that people wrote, and systemd's defaults.
 pub(crate) fn limits(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) -> Vec<HostLimit> {
     let mut found = Vec::new();
-    let mut paths = vec!["/etc/security/limits.conf".to_owned()];
-    paths.extend(files.paths("/etc/security/limits.d", ".conf"));
-    for path in paths {
+    for path in files.with_parts("/etc/security/limits.conf", "/etc/security/limits.d", ".conf") {
         if conffiles.contains(&path) && path != "/etc/security/limits.conf" {
             continue;
         }
@@ -86,9 +84,7 @@ pub(crate) fn limits(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) ->
             LIMITS.contains(item).then(|| limit(&path, domain, item, value))
         }));
     }
-    let mut paths = vec!["/etc/systemd/system.conf".to_owned()];
-    paths.extend(files.paths("/etc/systemd/system.conf.d", ".conf"));
-    for path in paths {
+    for path in files.with_parts("/etc/systemd/system.conf", "/etc/systemd/system.conf.d", ".conf") {
         let text = files.text(&path).unwrap_or_default();
         let settings = settings(&text).into_iter();
         let settings = settings.filter(|setting| {
@@ -124,9 +120,7 @@ pub(crate) fn filters(files: &mut HostFiles<'_>) -> Vec<HostFilter> {
         }
         found.push(filter("ufw", "/etc/ufw/ufw.conf", rules));
     }
-    let mut paths = vec!["/etc/nftables.conf".to_owned()];
-    paths.extend(files.paths("/etc/nftables.d", ".nft"));
-    for path in paths {
+    for path in files.with_parts("/etc/nftables.conf", "/etc/nftables.d", ".nft") {
         let text = files.text(&path).unwrap_or_default();
         let rules = lines(&text).filter(|line| nft_rule(line)).count();
         if rules > 0 {

@@ -61,9 +61,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) -> V
             });
         }
     }
-    let mut paths = vec!["/etc/rsyslog.conf".to_owned()];
-    paths.extend(files.paths("/etc/rsyslog.d", ".conf"));
-    for path in paths {
+    for path in files.with_parts("/etc/rsyslog.conf", "/etc/rsyslog.d", ".conf") {
         let text = files.text(&path).unwrap_or_default();
         if lines(&text).any(is_forwarding) {
             found.push(HostSettingsFile {

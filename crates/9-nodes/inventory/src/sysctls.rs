@@ -75,13 +75,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> Vec<HostSysctl> {
 
 /// Files in the order in which systemd-sysctl reads them: by their names; /etc/sysctl.conf comes last, as 99-sysctl.conf.
 fn paths(files: &mut HostFiles<'_>) -> Vec<String> {
-    let mut by_name: BTreeMap<String, String> = BTreeMap::new();
-    for folder in FOLDERS {
-        for path in files.paths(folder, ".conf") {
-            let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-            by_name.insert(name, path);
-        }
-    }
+    let mut by_name = files.by_name(&FOLDERS, ".conf");
     by_name
         .entry("99-sysctl.conf".to_owned())
         .or_insert_with(|| "/etc/sysctl.conf".to_owned());

@@ -8,9 +8,7 @@ use crate::syntax::{lines, settings};
 /// Reads files of systemd-timesyncd, chrony and ntpd.
 pub(crate) fn read(files: &mut HostFiles<'_>) -> HostTime {
     let mut time = HostTime::default();
-    let mut paths = vec!["/etc/systemd/timesyncd.conf".to_owned()];
-    paths.extend(files.paths("/etc/systemd/timesyncd.conf.d", ".conf"));
-    for path in paths {
+    for path in files.with_parts("/etc/systemd/timesyncd.conf", "/etc/systemd/timesyncd.conf.d", ".conf") {
         let text = files.text(&path).unwrap_or_default();
         add(&mut time, path, of_timesyncd(&text));
     }

@@ -17,7 +17,7 @@ const HOSTS: [&str; 3] = [
     include_str!("hosts/debian.txt"),
     include_str!("hosts/gpu-proxy.txt"),
 ];
-/// What may stand at the end of a line, with a secret.
+/// Ends of lines, with a secret.
 const ENDS: [&str; 9] = [
     " password=MARK",
     ",password=MARK",

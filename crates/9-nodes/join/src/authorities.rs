@@ -1,7 +1,6 @@
 //! Certificate authorities of a cluster, with the pins of their public keys.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use basalt_node_config::encoding::decode_base64;
 use miette::Diagnostic;
 use x509_cert::Certificate;
 use x509_cert::der::{Encode as _, EncodePem as _, pem::LineEnding};
@@ -82,8 +81,7 @@ impl ClusterAuthorities {
     /// # Errors
     /// When it is not base64, or [`ClusterAuthorities::from_pem`] fails.
     pub fn from_base64(text: &str) -> Result<Self, AuthorityError> {
-        let compact: String = text.split_ascii_whitespace().collect();
-        let bytes = STANDARD.decode(compact).map_err(|_| AuthorityError::Base64)?;
+        let bytes = decode_base64(text.as_bytes()).ok_or(AuthorityError::Base64)?;
         let text = String::from_utf8(bytes).map_err(|error| AuthorityError::Pem {
             reason: error.to_string(),
         })?;

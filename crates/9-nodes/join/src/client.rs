@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::token::BootstrapToken;
 use miette::Diagnostic;
-use rustls::CertificateError;
 use serde_json::Value;
-use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use ureq::{Agent, RequestBuilder};
 
 use crate::access::Credentials;
 use crate::authorities::ClusterAuthorities;
 use crate::client_certificate::{self, UnusableClientCertificate};
 use crate::cluster_info::{DiscoveryError, TrustedCluster};
 use crate::config_map::ConfigMapError;
+use crate::connection_defect::{CertificateDefect, ConnectionDefect};
 use crate::conversion::ConversionError;
 use crate::exchange::{self, ApiRequests, UnsupportedSkew};
 use crate::kubelet_config::{KubeletConfigError, KubeletSettings};
@@ -260,6 +260,15 @@ impl ApiClient {
         }
     }
 
+    /// A request with the headers of all: the format of the answer, and the token.
+    fn with_headers<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let request = request.header("Accept", "application/json");
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.server)
     }
@@ -269,10 +278,7 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn get(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.agent.get(self.url(path)).header("Accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
+        let request = self.with_headers(self.agent.get(self.url(path)));
         self.read(path, request.call())
     }
 
@@ -281,10 +287,7 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn create(&self, path: &str, object: &Value) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.agent.post(self.url(path)).header("Accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
+        let request = self.with_headers(self.agent.post(self.url(path)));
         self.read(path, request.send_json(object))
     }
 
@@ -293,10 +296,7 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn delete(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        let mut request = self.agent.delete(self.url(path)).header("Accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header("Authorization", format!("Bearer {token}"));
-        }
+        let request = self.with_headers(self.agent.delete(self.url(path)));
         self.read(path, request.call())
     }
 
@@ -313,10 +313,8 @@ impl ApiClient {
         if (200..300).contains(&status) {
             return Ok(body);
         }
-        let message = serde_json::from_slice::<Value>(&body).ok();
-        let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
         Err(ClientError::Status {
-            message: message.unwrap_or_else(|| "no reason is given".to_owned()),
+            message: exchange::message_in(&body),
             help: self.asker.help(status, path),
             url: self.url(path),
             status,
@@ -326,50 +324,38 @@ impl ApiClient {
 
 /// Error for a request that has no answer, by its cause.
 fn unanswered(url: String, error: &ureq::Error) -> ClientError {
-    let of_tls = match error {
-        ureq::Error::Rustls(error) => Some(error),
-        ureq::Error::Io(error) => error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-        _ => None,
-    };
     let reason = error.to_string();
-    match of_tls {
-        Some(rustls::Error::InvalidCertificate(defect)) => {
+    match ConnectionDefect::of(error) {
+        Some(ConnectionDefect::Certificate(defect)) => {
             let (reason, help) = of_certificate(defect);
             let help = help.to_owned();
             ClientError::Untrusted { url, reason, help }
         }
-        Some(rustls::Error::InvalidMessage(_)) => ClientError::Plain { url },
-        // Words of the standard library; it has no kind of error for it.
-        _ if matches!(error, ureq::Error::HostNotFound) || reason.contains("failed to lookup address") => {
-            ClientError::UnknownName { url, reason }
-        }
-        _ => ClientError::Unreachable { url, reason },
+        Some(ConnectionDefect::Plain) => ClientError::Plain { url },
+        Some(ConnectionDefect::UnknownName) => ClientError::UnknownName { url, reason },
+        Some(ConnectionDefect::Refused) | None => ClientError::Unreachable { url, reason },
     }
 }
 
 /// Defect of the certificate of a server in words, and the help on it.
-fn of_certificate(defect: &CertificateError) -> (String, &'static str) {
+fn of_certificate(defect: CertificateDefect) -> (String, &'static str) {
     const TIME: &str = "compare the clock of this machine with the true time; on a control-plane node, `kubeadm certs \
                         check-expiration` shows the dates, and `kubeadm certs renew apiserver` makes a new certificate";
     match defect {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+        CertificateDefect::Issuer => (
             "it is not of the authority that is known here".to_owned(),
             "another cluster has this address, its authority was replaced, or something between here and the API server answers in \
              its place; take the kubeconfig or the join command from this cluster: `kubeadm token create --print-join-command`",
         ),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+        CertificateDefect::Names => (
             "it is for other names and addresses than this one".to_owned(),
             "use one that it has: `openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -ext subjectAltName`; \
              `certSANs` of kubeadm's ClusterConfiguration adds more",
         ),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            ("it has expired, by the clock of this machine".to_owned(), TIME)
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            ("it is not valid yet, by the clock of this machine".to_owned(), TIME)
-        }
-        other => (
-            other.to_string(),
+        CertificateDefect::Expired => ("it has expired, by the clock of this machine".to_owned(), TIME),
+        CertificateDefect::NotYetValid => ("it is not valid yet, by the clock of this machine".to_owned(), TIME),
+        CertificateDefect::Other(words) => (
+            words,
             "look at it: `openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -text`",
         ),
     }
@@ -491,7 +477,7 @@ mod tests {
     fn requests_without_an_answer_are_told_by_their_causes() {
         let of = |error| unanswered("https://a.example:6443/version".to_owned(), &error);
         let of_tls = |error: rustls::Error| of(ureq::Error::Io(std::io::Error::other(error)));
-        let expired = of_tls(rustls::Error::InvalidCertificate(CertificateError::Expired));
+        let expired = of_tls(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired));
         assert!(
             matches!(&expired, ClientError::Untrusted { reason, .. } if reason.contains("expired")),
             "{expired}"

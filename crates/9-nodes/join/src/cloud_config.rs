@@ -13,10 +13,9 @@ use std::sync::Arc;
 
 use basalt_document::problem::{Problem, Problems};
 use basalt_document::{Document, Finding, Path, Step, schema};
+use basalt_node_config::encoding::decode_base64;
 use basalt_node_config::name::{HostName, ServerName};
 use basalt_node_config::raw as node_config;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use miette::NamedSource;
 
 use crate::findings::{Findings, problem_at, problems_of};
@@ -188,8 +187,7 @@ fn header(text: &str) -> Result<(), Finding> {
 
 /// Returns `true` for text in base64 that stands for other text, or for text compressed by gzip.
 fn is_encoded(text: &str) -> bool {
-    let compact: String = text.split_ascii_whitespace().collect();
-    let bytes = STANDARD.decode(compact).unwrap_or_default();
+    let bytes = decode_base64(text.as_bytes()).unwrap_or_default();
     let is_text = std::str::from_utf8(&bytes).is_ok_and(|text| text.starts_with('#') && text.lines().count() > 1);
     is_text || bytes.starts_with(&[0x1f, 0x8b])
 }

@@ -44,6 +44,18 @@ pub trait ApiRequests {
 )]
 pub struct UnsupportedSkew(pub String);
 
+/// Message of an object of the API: of a Status, or of a condition. Words in its place where there is none.
+pub fn message_of(object: &Value) -> &str {
+    let message = object.get("message").and_then(Value::as_str);
+    message.unwrap_or("no reason is given")
+}
+
+/// Message in the body of an answer that says no.
+pub fn message_in(body: &[u8]) -> String {
+    let object: Value = serde_json::from_slice(body).unwrap_or_default();
+    message_of(&object).to_owned()
+}
+
 /// Discovery by token, in the way of kubeadm: the first answer over a connection that nobody vouches for, the second one
 /// over a verified one.
 ///
@@ -98,4 +110,17 @@ pub fn settings<A: ApiRequests>(
         Err(error) => return Err(error),
     };
     Ok(KubeletSettings::read(&ask(KUBELET_CONFIG)?, &configuration, kubelet)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_without_a_message_have_words() {
+        assert_eq!(message_in(br#"{ "kind": "Status", "message": "no" }"#), "no");
+        for body in ["", "<html>", "[]", r#"{ "message": 1 }"#] {
+            assert_eq!(message_in(body.as_bytes()), "no reason is given", "{body}");
+        }
+    }
 }

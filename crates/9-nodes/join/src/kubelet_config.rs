@@ -144,21 +144,15 @@ impl KubeletSettings {
         Value::Object(configuration)
     }
 
-    /// The configuration with the layers of a node around it: what its kubelet is told. Fields with which it would not start
-    /// beside those of the node are not in it.
-    pub fn for_node(&self, layers: &NodeLayers) -> Value {
-        let (fitting, _) = fit::fit(&self.configuration, layers, self.minor());
-        Value::Object(layers.around(&fitting))
-    }
-
-    /// Fields that are not part of what a node tells its kubelet, since it would not start with them beside those of the node.
-    pub fn unfit_fields(&self, layers: &NodeLayers) -> Vec<UnfitField> {
-        fit::fit(&self.configuration, layers, self.minor()).1
-    }
-
-    /// Times of soft evictions of a NodeConfig for which neither it nor the cluster has a threshold, by signal.
-    pub fn idle_times(&self, layers: &NodeLayers) -> Vec<String> {
-        layers.idle_times(&self.for_node(layers))
+    /// The settings with the layers of a node around them.
+    pub fn fitted(&self, layers: &NodeLayers) -> FittedSettings {
+        let (fitting, unfit_fields) = fit::fit(&self.configuration, layers, self.minor());
+        let configuration = Value::Object(layers.around(&fitting));
+        FittedSettings {
+            idle_times: layers.idle_times(&configuration),
+            configuration,
+            unfit_fields,
+        }
     }
 
     fn minor(&self) -> KubeletMinor {
@@ -181,6 +175,18 @@ impl KubeletSettings {
     pub fn contradictions(&self, node: &Kubelet) -> Vec<Contradiction> {
         node::contradictions(&self.configuration, node)
     }
+}
+
+/// Settings of a cluster that go with a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedSettings {
+    /// Configuration with the layers of the node around it: what its kubelet is told. Fields with which it would not start
+    /// beside those of the node are not in it.
+    pub configuration: Value,
+    /// These fields.
+    pub unfit_fields: Vec<UnfitField>,
+    /// Times of soft evictions of the NodeConfig for which neither it nor the cluster has a threshold, by signal.
+    pub idle_times: Vec<String>,
 }
 
 /// Configuration of kubelets that cannot be used.

@@ -29,6 +29,8 @@ pub mod cluster_info;
 pub mod command_line;
 pub mod config_map;
 pub mod configuration;
+#[cfg(feature = "command")]
+pub mod connection_defect;
 pub mod conversion;
 #[cfg(feature = "command")]
 pub mod endpoint_origin;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use basalt_document::problem::{Problem, Problems};
-use basalt_document::{Document, DocumentNode, Kind, Step};
+use basalt_document::{Document, Step};
 use miette::NamedSource;
 
 use crate::redaction::{redact, without_secrets};
@@ -67,7 +67,7 @@ impl Origins {
         let made = Document::parse(problems.name(), made).ok();
         let (mut told, mut rest) = (Vec::new(), Vec::new());
         for problem in problems.iter() {
-            let path = made.as_ref().map(|made| path_at(made.root(), problem.span.offset()));
+            let path = made.as_ref().map(|made| made.steps_to(problem));
             match self.place(&path.unwrap_or_default()) {
                 Some(place) => told.push(Problem {
                     message: format!("{}{}", problem.message, place.message),
@@ -86,29 +86,6 @@ impl Origins {
         let shown: Arc<str> = redact(problems.source().text()).into();
         let rest = Problems::new(NamedSource::new(problems.name(), shown).with_language("yaml"), rest);
         (without_secrets(&Problems::new(source, told)), rest)
-    }
-}
-
-/// Path to the innermost value whose text, or that of its key, has a byte.
-fn path_at(root: &DocumentNode, offset: usize) -> Vec<Step> {
-    let (mut path, mut node) = (Vec::new(), root);
-    loop {
-        let inner = match &node.kind {
-            Kind::Object(entries) => entries.iter().find_map(|entry| {
-                let end = entry.value.span.end.max(entry.key_span.end);
-                let is_in = (entry.key_span.start..end).contains(&offset);
-                is_in.then(|| (Step::Key(entry.key.clone()), &entry.value))
-            }),
-            Kind::List(items) => items
-                .iter()
-                .enumerate()
-                .find(|(_, item)| item.span.contains(&offset))
-                .map(|(index, item)| (Step::Index(index), item)),
-            _ => None,
-        };
-        let Some((step, value)) = inner else { return path };
-        path.push(step);
-        node = value;
     }
 }
 

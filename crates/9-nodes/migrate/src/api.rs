@@ -35,9 +35,6 @@ const PAGE: u32 = 500;
 /// Longest time for an answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Longest time without an answer of the API server.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
-
 /// Client of a cluster.
 #[derive(Clone)]
 pub struct ClusterApi {

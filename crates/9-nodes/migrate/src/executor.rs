@@ -6,29 +6,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use basalt_process::{Cancellation, interrupt, plain_text};
+use basalt_process::{interrupt, plain_text};
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Map, json};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::api::{ClusterApi, PATIENCE};
+use crate::api::ClusterApi;
 use crate::error::MigrateError;
 use crate::eviction::EvictionAnswer;
 use crate::facts::{MigrationPolicy, MigrationStep, RetirementMode};
-use crate::inspect::{CommandEnds, Inspector, Overview};
+use crate::inspect::{Inspector, Overview};
 use crate::journal::Journal;
 use crate::lease::LeaseWatch;
 use crate::model::{NamespacedName, NodeChange, ObservedNode};
 use crate::options::{MigrationOptions, ReplacementSource};
+use crate::outage::Outage;
 use crate::record::{MigrationPhase, MigrationRecord, REPLACES};
 use crate::transition::{begin, listed, next_step, with_wait};
 use crate::{cluster_api, pending, probe};
 
 mod commands;
 mod retirement;
+
+use commands::{CommandKind, UserCommands};
 
 /// Pause between two looks while nothing happens.
 const IDLE: Duration = Duration::from_secs(2);
@@ -99,18 +101,8 @@ pub(crate) struct Pace {
     stopped: BTreeSet<String>,
     /// Nodes that were done in this run.
     done: BTreeSet<String>,
-    /// Commands that make replacements.
-    commands: BTreeMap<String, JoinHandle<Result<(), String>>>,
-    /// Nodes for which such a command has succeeded: it is not run again when noting that fails.
-    made: BTreeSet<String>,
-    /// Failures of those.
-    failures: BTreeMap<String, String>,
-    /// Commands that end machines.
-    retirements: BTreeMap<String, JoinHandle<Result<(), String>>>,
-    /// End of all commands.
-    cancellation: Cancellation,
-    /// Ends of those that end machines.
-    retired: BTreeMap<String, Result<(), String>>,
+    /// Commands of the user.
+    commands: UserCommands,
     /// Time before which a pod is not evicted again, and the last answer.
     evictions: BTreeMap<String, (Instant, String)>,
     /// Present wait of a node, and when it was seen first.
@@ -121,7 +113,7 @@ pub(crate) struct Pace {
 impl Executor<'_> {
     /// Migrates all nodes.
     pub(crate) async fn run(&mut self) -> Result<MigrationReport, MigrateError> {
-        let mut outage: Option<Instant> = None;
+        let mut outage = Outage::default();
         loop {
             interrupt::check()?;
             let pause = match self.round().await {
@@ -131,19 +123,16 @@ impl Executor<'_> {
                 // Somebody wrote the object since it was read: it is read again.
                 Err(error) if error.is_conflict() => BUSY,
                 Err(error) if error.is_transient() => {
-                    if outage.is_none() {
+                    if !outage.is_on() {
                         self.reporter.warn(&basalt_process::chain(&error));
                     }
-                    let began = *outage.get_or_insert_with(Instant::now);
-                    if began.elapsed() > PATIENCE {
-                        return Err(error.into_unavailable(began.elapsed()));
-                    }
+                    outage.endure(error)?;
                     tokio::time::sleep(IDLE).await;
                     continue;
                 }
                 Err(error) => return Err(error),
             };
-            outage = None;
+            outage.end();
             tokio::time::sleep(pause).await;
         }
     }
@@ -205,7 +194,7 @@ impl Executor<'_> {
         };
         let record = MigrationRecord::read(name, &node.annotations)?;
         let is_replacement = overview.replacements.contains(name);
-        let is_in_place = record.as_ref().and_then(|record| record.replacement.as_ref()) == Some(&node.name);
+        let is_in_place = record.as_ref().is_some_and(|record| record.is_in_place(name));
         // Somebody has taken it into service again since an earlier run.
         let is_back = !node.unschedulable && !is_replacement && !is_in_place && !self.pace.done.contains(name);
         let Some(record) = record else {
@@ -226,8 +215,7 @@ impl Executor<'_> {
 
     /// Returns `true` if the machine of a node that is done is to end, and nobody has asked for that yet.
     fn is_to_retire(&self, name: &str, record: &MigrationRecord) -> bool {
-        let is_in_place = record.replacement.as_deref() == Some(name);
-        self.policy.retirement != RetirementMode::Keep && record.retired.is_none() && !is_in_place
+        self.policy.retirement != RetirementMode::Keep && record.retired.is_none() && !record.is_in_place(name)
     }
 
     /// Tells of the end of a node that was under way.
@@ -240,10 +228,7 @@ impl Executor<'_> {
 
     /// Makes the next step of a node. Returns `true` unless it waits.
     async fn advance(&mut self, overview: &Overview, name: &str, begins: bool) -> Result<bool, MigrateError> {
-        let ends = CommandEnds {
-            request_failure: self.pace.failures.get(name).cloned(),
-            retirement: self.pace.retired.get(name).cloned(),
-        };
+        let ends = self.pace.commands.ends(name);
         let facts = self
             .inspector
             .facts(&self.policy, overview, &self.selected, name, ends)
@@ -377,7 +362,8 @@ impl Executor<'_> {
     async fn request(&mut self, node: &ObservedNode, record: Option<&MigrationRecord>) -> Result<bool, MigrateError> {
         match &self.options.replacement {
             ReplacementSource::Command(command) => {
-                if !self.command_succeeded(node, command).await? {
+                let end = self.command_end(CommandKind::Replacement, node, command).await?;
+                if end.is_none_or(|end| end.is_err()) {
                     return Ok(false);
                 }
             }

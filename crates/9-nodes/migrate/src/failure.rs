@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use basalt_join::connection_defect::ConnectionDefect;
+
 /// Failure of a request to the API server. Its text has the causes, each once: kube repeats them, and shows its own structures.
 #[derive(Debug)]
 pub struct RequestFailure(kube::Error);
@@ -64,34 +66,10 @@ pub(crate) fn help(error: &kube::Error) -> &'static str {
             "TLS cannot use the client certificate or the authority of the kubeconfig: a client certificate has to be of X.509 version 3, \
              with its own key"
         }
-        other => connection_help(&causes(other).join(": "))
+        other => ConnectionDefect::of(other)
+            .and_then(|defect| defect.kubeconfig_help(true))
             .unwrap_or("is the API server of the kubeconfig reachable from here?"),
     }
-}
-
-/// Advice for a connection that did not come about, by the words of TLS and the system.
-fn connection_help(reason: &str) -> Option<&'static str> {
-    let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    Some(match reason {
-        _ if has(&["UnknownIssuer", "BadSignature"]) => {
-            "it answers, with a certificate that the kubeconfig's certificate authority has not signed: the kubeconfig is of another cluster, or of \
-             this one before its authority was renewed"
-        }
-        _ if has(&["not valid for name", "NotValidForName"]) => {
-            "it answers, with a certificate for other names: have the kubeconfig's `server` be one of those, or its `tls-server-name`"
-        }
-        _ if has(&["certificate expired", "Expired", "not valid yet", "NotValidYet"]) => {
-            "it answers, with a certificate that is not valid now: renew it (`kubeadm certs check-expiration` on the control plane), or set the clock here"
-        }
-        _ if has(&["corrupt message"]) => {
-            "something answers there without TLS: is it the port of the API server, and no proxy or `http://` in between?"
-        }
-        _ if has(&["lookup address", "dns error"]) => {
-            "the name in the kubeconfig's `server` is not known here: /etc/hosts and DNS have it elsewhere"
-        }
-        _ if has(&["Connection refused"]) => "nothing listens there: is it the address and the port of the API server?",
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -116,30 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_tls_from_working_is_told() {
-        for (text, word) in [
-            ("invalid peer certificate: UnknownIssuer", "another cluster"),
-            (
-                "invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for b",
-                "other names",
-            ),
-            (
-                "invalid peer certificate: certificate expired: verification time 1 (UNIX)",
-                "the clock",
-            ),
-            ("received corrupt message of type InvalidContentType", "without TLS"),
-            (
-                "dns error: failed to lookup address information: Name or service not known",
-                "not known here",
-            ),
-            (
-                "tcp connect error: Connection refused (os error 111)",
-                "nothing listens",
-            ),
-            ("operation timed out", "reachable from here"),
-        ] {
-            assert!(help(&service(text)).contains(word), "{text}: {}", help(&service(text)));
-        }
+    fn what_keeps_a_connection_from_coming_about_is_told() {
+        let of = |error: std::io::Error| help(&kube::Error::Service(Box::new(error)));
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert!(of(refused).contains("nothing listens"));
+        let lookup = "failed to lookup address information: Name or service not known";
+        assert!(help(&service(lookup)).contains("not known here"));
+        assert!(help(&service("operation timed out")).contains("reachable from here"));
     }
 
     #[test]

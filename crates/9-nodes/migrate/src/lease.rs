@@ -12,10 +12,11 @@ use kube::api::PostParams;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::api::{ClusterApi, MANAGER, PATIENCE, failed};
+use crate::api::{ClusterApi, MANAGER, failed};
 use crate::clock::MigrationClock;
 use crate::error::MigrateError;
 use crate::model::NamespacedName;
+use crate::outage::Outage;
 
 mod tenure;
 
@@ -84,18 +85,13 @@ impl HeldLease {
             tenure: watch::Sender::new(Tenure::begin(Instant::now())),
         };
         let mut first = None;
-        let mut outage: Option<Instant> = None;
+        let mut outage = Outage::default();
         loop {
             match lease.take(&mut first, &waiting).await {
                 Ok(true) => return Ok(lease),
-                Ok(false) => outage = None,
-                Err(error) if error.is_conflict() => outage = None,
-                Err(error) if error.is_transient() => {
-                    let began = *outage.get_or_insert_with(Instant::now);
-                    if began.elapsed() > PATIENCE {
-                        return Err(error.into_unavailable(began.elapsed()));
-                    }
-                }
+                Ok(false) => outage.end(),
+                Err(error) if error.is_conflict() => outage.end(),
+                Err(error) if error.is_transient() => outage.endure(error)?,
                 Err(error) => return Err(error),
             }
             tokio::time::sleep(LOOK).await;

@@ -36,6 +36,7 @@ mod lease;
 pub mod model;
 pub mod observe;
 pub mod options;
+mod outage;
 pub mod pending;
 pub mod plan;
 mod probe;

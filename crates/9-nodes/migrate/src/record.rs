@@ -176,6 +176,11 @@ pub struct MigrationRecord {
 }
 
 impl MigrationRecord {
+    /// Returns `true` if the machine of the node, by its name, was installed anew and takes its own place.
+    pub fn is_in_place(&self, name: &str) -> bool {
+        self.replacement.as_deref() == Some(name)
+    }
+
     /// Returns the record of a node that enters its first phase.
     pub fn begun(phase: MigrationPhase, now: Timestamp, cordoned: Option<Timestamp>) -> Self {
         Self {

@@ -179,10 +179,9 @@ impl Migrator {
         node: &ObservedNode,
     ) -> Result<Result<String, String>, MigrateError> {
         let record = MigrationRecord::read(&node.name, &node.annotations).ok().flatten();
-        let is_in_place = record.as_ref().is_some_and(|record| {
-            record.phase == MigrationPhase::Done && record.replacement.as_ref() == Some(&node.name)
-        });
-        if is_in_place {
+        let is_done = |record: &&MigrationRecord| record.phase == MigrationPhase::Done;
+        let done = record.as_ref().filter(is_done);
+        if done.is_some_and(|record| record.is_in_place(&node.name)) {
             return Ok(Ok("the machine was installed anew, and stays".to_owned()));
         }
         if record.is_some_and(|record| record.retired.is_some()) {

@@ -124,7 +124,7 @@ impl Machine<'_> {
 
     /// Returns `true` if the machine itself was installed anew.
     fn is_in_place(&self) -> bool {
-        self.record.replacement.as_deref() == Some(self.facts.name.as_str())
+        self.record.is_in_place(&self.facts.name)
     }
 
     /// Returns `true` if the phase has lasted for a number of deadlines.

@@ -1,6 +1,6 @@
 //! NodeConfig as it can be relied on: every value has been looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -117,6 +117,33 @@ pub struct NetworkSettings {
     pub dns: HostDns,
 }
 
+impl NetworkSettings {
+    /// Names of the interfaces that the node makes: bonds and VLANs.
+    pub fn made(&self) -> impl Iterator<Item = &str> {
+        let bonds = self.bonds.iter().map(|bond| bond.name.as_str());
+        bonds.chain(self.vlans.iter().map(|vlan| vlan.name.as_str()))
+    }
+
+    /// VLANs on the interface with this name.
+    pub fn vlans_on(&self, link: &str) -> impl Iterator<Item = &Vlan> {
+        self.vlans.iter().filter(move |vlan| vlan.link.as_str() == link)
+    }
+
+    /// Names of bonds, of VLANs and of what carries VLANs that have no entry in `interfaces`. What carries VLANs has no
+    /// addresses of its own; the others ask DHCP.
+    pub fn without_entry(&self) -> BTreeSet<&str> {
+        let links = self.vlans.iter().map(|vlan| vlan.link.as_str());
+        let has_entry = |name: &str| self.interfaces.iter().any(|entry| entry.is_of(name));
+        self.made().chain(links).filter(|name| !has_entry(name)).collect()
+    }
+
+    /// Returns `true` if any interface asks DHCP, by an entry or without one.
+    pub fn asks_dhcp(&self) -> bool {
+        let mut implied = self.without_entry().into_iter();
+        self.interfaces.iter().any(|entry| entry.dhcp) || implied.any(|name| self.vlans_on(name).next().is_none())
+    }
+}
+
 /// Several interfaces as one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bond {
@@ -181,6 +208,11 @@ impl Interface {
     /// Returns `true` for an interface that carries VLANs and has nothing of its own: neither addresses nor DHCP.
     pub fn is_bare(&self) -> bool {
         !self.unmanaged && !self.dhcp && self.addresses.is_empty()
+    }
+
+    /// Returns `true` for an entry of the one interface with this name.
+    pub fn is_of(&self, name: &str) -> bool {
+        matches!(&self.matches, InterfaceMatch::Name(pattern) if pattern.as_str() == name)
     }
 }
 

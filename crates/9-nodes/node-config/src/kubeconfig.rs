@@ -5,10 +5,9 @@
 
 use basalt_document::problem::Problem;
 use basalt_document::{Document, Finding, Path, schema, secret};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use crate::address::Endpoint;
+use crate::encoding::decode_base64;
 
 mod raw;
 
@@ -132,6 +131,26 @@ pub(crate) fn read_embedded(text: &str) -> (Option<KubeconfigAccess>, Vec<Findin
     (access, findings.collect())
 }
 
+/// API server of a URL, as clients of Kubernetes take it: its port is 443 unless it is given.
+///
+/// # Errors
+/// When it is no URL of an API server, or one that a node cannot be given.
+pub fn endpoint_of(server: &str) -> Result<Endpoint, Finding> {
+    let trimmed = server.trim_end_matches('/');
+    let host = trimmed.strip_prefix("https://").unwrap_or_default();
+    if host.contains('/') {
+        let message = "the API server is below a path, as behind Rancher's proxy: a kubelet's node cannot be given one";
+        let help = "use the address of the API server itself";
+        return Err(Finding::error(message, "has a path").with_help(help));
+    }
+    let port = host.rsplit_once(':').map(|(_, port)| port);
+    let has_port = port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    match host.is_empty() || has_port {
+        true => trimmed.parse(),
+        false => format!("{trimmed}:443").parse(),
+    }
+}
+
 /// Finding about a text that cannot be read. Of the parser's words, those are repeated that have none of the text in them.
 fn unreadable(problem: Option<&Problem>) -> Finding {
     let line = problem.map_or(1, |problem| problem.line);
@@ -201,7 +220,8 @@ impl Reader<'_> {
         };
         let place = place.index(index).key("cluster");
         let authorities = self.authorities(&place, cluster);
-        let endpoint = self.endpoint(&place.key("server"), &cluster.server);
+        let endpoint = endpoint_of(&cluster.server);
+        let endpoint = endpoint.map_err(|finding| self.say(&place.key("server"), finding)).ok();
         let credentials = wanted.map_or(Some(Credentials::None), |context| {
             self.credentials(raw, context.user.as_deref().unwrap_or_default())
         });
@@ -210,27 +230,6 @@ impl Reader<'_> {
             authorities,
             credentials: credentials?,
         })
-    }
-
-    /// API server of a URL, whose port is 443 unless it is given.
-    fn endpoint(&mut self, place: &Path, server: &str) -> Option<Endpoint> {
-        let trimmed = server.trim_end_matches('/');
-        let host = trimmed.strip_prefix("https://").unwrap_or_default();
-        if host.contains('/') {
-            let message =
-                "the API server is below a path, as behind Rancher's proxy: a kubelet's node cannot be given one";
-            let help = "use the address of the API server itself";
-            self.say(place, Finding::error(message, "has a path").with_help(help));
-            return None;
-        }
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-        let text = match host.is_empty() || has_port {
-            true => trimmed.to_owned(),
-            false => format!("{trimmed}:443"),
-        };
-        text.parse().map_err(|finding| self.say(place, finding)).ok()
     }
 
     fn authorities(&mut self, place: &Path, cluster: &raw::Cluster) -> Option<AuthorityData> {
@@ -374,8 +373,7 @@ impl Reader<'_> {
 
 /// Text in base64, with any white space in it.
 fn text_of_base64(data: &str) -> Option<String> {
-    let compact: String = data.split_ascii_whitespace().collect();
-    String::from_utf8(STANDARD.decode(compact).ok()?).ok()
+    String::from_utf8(decode_base64(data.as_bytes())?).ok()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod amount;
 pub mod certificate;
 mod checked;
 pub mod defaults;
+pub mod encoding;
 mod finder;
 pub mod kubeconfig;
 mod minor;
@@ -33,6 +34,7 @@ pub use checked::{
     NodeConfig, Proxy, Registry, RegistryHost, Reserved, Route, Taint, Vlan,
 };
 pub use minor::KubeletMinor;
+pub use other_document::is_user_data;
 pub use raw::{
     CloudProvider, CpuManagerPolicy, CredentialProvider, KubeletConfigSource, RegistryAuth, SwapBehavior, TaintEffect,
     TopologyManagerPolicy,
@@ -52,7 +54,7 @@ pub enum Clock {
 
 /// Checks the text of a NodeConfig for the newest kubelet; `name` is what errors call the file.
 ///
-/// What comes with a NodeConfig that can be used are warnings, often none.
+/// A NodeConfig that can be used comes with warnings, often none.
 pub fn check(name: &str, text: &str, clock: Clock) -> Result<(NodeConfig, Problems), Problems> {
     check_for(name, text, clock, KubeletMinor::NEWEST)
 }
@@ -117,4 +119,14 @@ pub fn kubelet_objections(kubelet: KubeletMinor, configuration: &Map<String, Val
 /// Fields of KubeletConfiguration that `kubelet.extraConfig` takes, for the kubelet of a minor version.
 pub fn kubelet_extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
     rules::extra_fields(kubelet)
+}
+
+/// Fields of KubeletConfiguration that the part `kubelet` of a NodeConfig has as its own, under the same names.
+pub fn kubelet_own_fields() -> impl Iterator<Item = &'static str> {
+    rules::own_fields()
+}
+
+/// Value of a field of [`kubelet_own_fields`] as a NodeConfig writes it: KubeletConfiguration writes reserved resources otherwise.
+pub fn kubelet_own_value(field: &str, value: &Value) -> Value {
+    rules::own_value(field, value)
 }

@@ -120,13 +120,15 @@ fn is_cloud_config(text: &str) -> bool {
     first == "#cloud-config" || first == "## template: jinja" && lines.next() == Some("#cloud-config")
 }
 
-/// Returns `true` for a script, Ignition, a MIME message and what cloud-init fetches.
-fn is_user_data(text: &str) -> bool {
-    const STARTS: [&str; 6] = [
-        "#!",
+/// Returns `true` for a text that cloud-init or Ignition would read, and that is no NodeConfig: cloud-config, a template, a
+/// script, a MIME message, Ignition's JSON.
+pub fn is_user_data(text: &str) -> bool {
+    const STARTS: [&str; 7] = [
+        "#cloud-config",
         "## template:",
-        "#cloud-boothook",
+        "#!",
         "#include",
+        "#cloud-boothook",
         "Content-Type:",
         "MIME-Version:",
     ];
@@ -184,6 +186,7 @@ mod tests {
                 "from-join --kubeconfig",
             ),
             ("#!/bin/sh\n", "user data of a machine"),
+            ("#cloud-config-archive\n- a\n", "user data of a machine"),
             ("{\"ignition\": {\"version\": \"3.4.0\"}}", "user data of a machine"),
             ("MIME-Version: 1.0\n", "user data of a machine"),
             (
@@ -192,6 +195,28 @@ mod tests {
             ),
         ] {
             assert!(said(text).contains(words), "{text}{}", said(text));
+        }
+    }
+
+    #[test]
+    fn user_data_is_told_from_a_node_config() {
+        for text in [
+            "#cloud-config\nruncmd: [kubeadm join]\n",
+            "## template: jinja\n#cloud-config\n",
+            "#!/bin/sh\n",
+            "{\"ignition\":{\"version\":\"3.4.0\"}}",
+            "Content-Type: multipart/mixed",
+            "#include\nhttps://example.com",
+        ] {
+            assert!(is_user_data(text), "{text}");
+        }
+        for text in [
+            "apiVersion: basalt.dev/v1\n",
+            "# a comment\napiVersion: x",
+            "{\"apiVersion\": \"basalt.dev/v1\"}",
+            "",
+        ] {
+            assert!(!is_user_data(text), "{text}");
         }
     }
 

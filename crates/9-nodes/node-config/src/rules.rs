@@ -55,6 +55,16 @@ pub(super) fn extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'stat
     extra_config::names(kubelet)
 }
 
+/// Fields of KubeletConfiguration that the part `kubelet` has as its own.
+pub(super) fn own_fields() -> impl Iterator<Item = &'static str> {
+    extra_config::own_names()
+}
+
+/// Value of such a field, as a NodeConfig writes it.
+pub(super) fn own_value(field: &str, value: &Value) -> Value {
+    configuration::own_value(field, value)
+}
+
 /// Help on a key that a NodeConfig does not have, if another format has it.
 pub(super) fn advice(path: &Path, key: &str) -> Option<String> {
     vocabulary::advice(path, key)
@@ -162,6 +172,10 @@ fn sysctls(
     raw: BTreeMap<String, raw::SysctlValue>,
 ) -> BTreeMap<SysctlName, String> {
     let mut checked = BTreeMap::new();
+    // Nothing is compared with the files of the image.
+    if raw.is_empty() {
+        return checked;
+    }
     let image = image_sysctls::ImageSysctls::read();
     let mut known: HashMap<String, String> = HashMap::new();
     for (name, value) in raw {

@@ -121,6 +121,8 @@ pub fn read_applied(root: &Path) -> Option<Applied> {
 }
 
 /// Writes a file so that a reader sees the old one or the new one, and never with wider permissions than it shall have.
+///
+/// By hand, and not by `basalt-store`, which writes so, too: the agent would have all of its dependencies in the image.
 pub fn write(root: &Path, file: &PlannedFile) -> Result<(), ApplyError> {
     let path = below(root, &file.path);
     let written = || {

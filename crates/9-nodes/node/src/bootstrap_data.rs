@@ -74,21 +74,6 @@ impl Bootstrap {
     }
 }
 
-/// Returns `true` for a text that cloud-init or Ignition would read, and that is no NodeConfig.
-pub fn is_user_data(text: &str) -> bool {
-    let first = text.lines().next().unwrap_or_default().trim_end();
-    let starts = [
-        "#cloud-config",
-        "## template:",
-        "#!",
-        "#include",
-        "#cloud-boothook",
-        "Content-Type:",
-        "MIME-Version:",
-    ];
-    starts.iter().any(|start| first.starts_with(start)) || (text.starts_with('{') && text.contains("\"ignition\""))
-}
-
 /// Reads bootstrap data. `hostname` is the machine's name where neither its instance data nor the text gives one.
 ///
 /// # Errors
@@ -234,28 +219,6 @@ mod tests {
 
     fn read_worker(text: &str, metadata: &str) -> Result<Bootstrap, BootstrapDataError> {
         read("user-data", text, &instance_data(metadata, "basalt-1"), "basalt-1")
-    }
-
-    #[test]
-    fn user_data_is_told_from_a_node_config() {
-        for text in [
-            WORKER,
-            "#cloud-config\n",
-            "#!/bin/sh\n",
-            "{\"ignition\":{\"version\":\"3.4.0\"}}",
-            "Content-Type: multipart/mixed",
-            "#include\nhttps://example.com",
-        ] {
-            assert!(is_user_data(text), "{text}");
-        }
-        for text in [
-            "apiVersion: basalt.dev/v1\n",
-            "# a comment\napiVersion: x",
-            "{\"apiVersion\": \"basalt.dev/v1\"}",
-            "",
-        ] {
-            assert!(!is_user_data(text), "{text}");
-        }
     }
 
     #[test]
@@ -430,7 +393,6 @@ mod tests {
         #[test]
         fn nothing_panics(text in any::<String>(), metadata in any::<String>()) {
             let _ = machine_name(&metadata);
-            let _ = is_user_data(&text);
             let _ = read_worker(&text, &metadata);
             let _ = read_worker(&format!("#cloud-config\n{text}"), "");
         }

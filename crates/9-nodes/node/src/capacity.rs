@@ -12,7 +12,7 @@ use crate::apply::{self, Applied, ApplyError, below};
 use crate::paths;
 use crate::plan::PlannedFile;
 use crate::plan::kubelet::pretty;
-use crate::size::{Size, numbers};
+use crate::size::{Size, online_processors};
 
 mod fit;
 
@@ -25,8 +25,8 @@ pub struct Capacity {
     pub size: Size,
     /// Processors that are online, by number.
     pub processors: BTreeSet<u16>,
-    /// Sockets with such processors.
-    pub sockets: usize,
+    /// Number of sockets with such processors, if a configuration asks for it.
+    pub sockets: Option<usize>,
     /// NUMA nodes by number.
     pub numa_nodes: BTreeSet<u16>,
     /// Size of the file system of `/var` in bytes, if it is known.
@@ -34,19 +34,13 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Reads the capacity of the machine whose root is here.
-    pub fn read(root: &Path) -> Option<Self> {
-        let online = fs_err::read_to_string(below(root, "/sys/devices/system/cpu/online")).ok()?;
-        let processors = numbers(&online)?;
-        let packages = processors.iter().filter_map(|number| {
-            let path = format!("/sys/devices/system/cpu/cpu{number}/topology/physical_package_id");
-            fs_err::read_to_string(below(root, &path)).ok()
-        });
-        let sockets = packages.collect::<BTreeSet<_>>().len();
+    /// Reads the capacity of the machine whose root is here, as far as a configuration of the kubelet asks for it.
+    pub fn read(root: &Path, configuration: &Map<String, Value>) -> Option<Self> {
+        let processors = online_processors(root)?;
         let disk = rustix::fs::statvfs(below(root, "/var")).ok();
         Some(Self {
-            size: Size::read(root)?,
-            sockets,
+            size: Size::of_processors(root, &processors)?,
+            sockets: fit::aligns_by_socket(configuration).then(|| sockets(root, &processors)),
             numa_nodes: numa_nodes(root),
             disk: disk.map(|disk| disk.f_blocks.saturating_mul(disk.f_frsize)),
             processors,
@@ -61,6 +55,15 @@ impl Capacity {
             _ => self.disk.map(float),
         }
     }
+}
+
+/// Number of the sockets that these processors are in. Each processor has a file that names its own.
+fn sockets(root: &Path, processors: &BTreeSet<u16>) -> usize {
+    let packages = processors.iter().filter_map(|number| {
+        let path = format!("/sys/devices/system/cpu/cpu{number}/topology/physical_package_id");
+        fs_err::read_to_string(below(root, &path)).ok()
+    });
+    packages.collect::<BTreeSet<_>>().len()
 }
 
 /// NUMA nodes of a machine. A kernel that knows none has one.
@@ -81,7 +84,10 @@ fn numa_nodes(root: &Path) -> BTreeSet<u16> {
 pub fn fit_configuration(root: &Path, applied: &mut Applied) -> Result<Vec<String>, ApplyError> {
     let read = fs_err::read(below(root, paths::KUBELET_CONFIG)).ok();
     let read = read.and_then(|text| serde_json::from_slice::<Map<String, Value>>(&text).ok());
-    let (Some(mut configuration), Some(capacity)) = (read, Capacity::read(root)) else {
+    let Some(mut configuration) = read else {
+        return Ok(Vec::new());
+    };
+    let Some(capacity) = Capacity::read(root, &configuration) else {
         return Ok(Vec::new());
     };
     let told = fit(&mut configuration, &capacity);
@@ -130,8 +136,10 @@ mod tests {
         }
         write("/sys/devices/system/node/node0/cpulist", "0-1\n");
         write("/var/a", "");
-        let capacity = Capacity::read(root).unwrap();
-        assert_eq!((capacity.sockets, capacity.numa_nodes.len()), (1, 1));
+        let by_socket = json!({ "cpuManagerPolicyOptions": { "align-by-socket": "true" } });
+        let capacity = Capacity::read(root, by_socket.as_object().unwrap()).unwrap();
+        assert_eq!((capacity.sockets, capacity.numa_nodes.len()), (Some(1), 1));
+        assert_eq!(Capacity::read(root, &Map::new()).unwrap().sockets, None);
         assert!(capacity.disk.is_some_and(|disk| disk > 0));
         let mut applied = Applied {
             origin: "test".to_owned(),

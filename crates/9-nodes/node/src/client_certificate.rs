@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use basalt_join::exchange::message_of;
 use basalt_node_config::address::Endpoint;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -86,7 +87,7 @@ pub enum CertificateRequestError {
     /// The cluster has not answered to the end in time.
     #[error("the cluster takes longer than {0:?}")]
     Slow(Duration),
-    /// What was signed is no certificate, or one that is not this node's, or not of this key.
+    /// An answer without a certificate, or with one that is not this node's, or not of this key.
     #[error("the cluster's answer is no certificate for this node")]
     Certificate,
     /// A file could not be written.
@@ -165,11 +166,21 @@ fn write(root: &Path, hostname: &str, certificate: &str, key: &str) -> Result<()
         root,
         &PlannedFile::secret(format!("{}/{FILE}", paths::KUBELET_PKI), content),
     )?;
+    make_current(root, FILE)?;
+    // When the API server refuses this certificate one day, another one is requested.
+    Ok(apply::remove(below(root, paths::PENDING_REQUEST))?)
+}
+
+/// Makes a file of [`paths::KUBELET_PKI`] the certificate that the kubelet uses: by a link, as the kubelet does it itself.
+///
+/// # Errors
+/// When the link cannot be written.
+pub(crate) fn make_current(root: &Path, file: &str) -> Result<(), ApplyError> {
     let folder = below(root, paths::KUBELET_PKI);
     let (link, current) = (folder.join(LINK), below(root, paths::CLIENT_CERTIFICATE));
     apply::remove(link.clone())?;
     let linked = || {
-        fs_err::os::unix::fs::symlink(FILE, &link)?;
+        fs_err::os::unix::fs::symlink(file, &link)?;
         fs_err::rename(&link, &current)?;
         // The token may be gone when the next boot asks for another.
         fs_err::File::open(&folder)?.sync_all()
@@ -177,9 +188,7 @@ fn write(root: &Path, hostname: &str, certificate: &str, key: &str) -> Result<()
     linked().map_err(|source| ApplyError::Write {
         path: current.clone(),
         source,
-    })?;
-    // When the API server refuses this certificate one day, another one is requested.
-    Ok(apply::remove(below(root, paths::PENDING_REQUEST))?)
+    })
 }
 
 /// Request that was made and is not signed, as far as this node knows. The key in it is a secret: there is no `Debug`.
@@ -298,13 +307,9 @@ fn read_object(answer: &HttpAnswer) -> Result<Value, CertificateRequestError> {
     if (200..300).contains(&answer.status) && is_request {
         return Ok(object);
     }
-    let message = object
-        .get("message")
-        .and_then(Value::as_str)
-        .unwrap_or("no reason is given");
     Err(CertificateRequestError::Answer {
         status: answer.status,
-        message: short(message),
+        message: short(message_of(&object)),
     })
 }
 
@@ -319,11 +324,7 @@ fn judge(object: &Value) -> Result<Option<String>, CertificateRequestError> {
         is("type", &["Denied", "Failed"]) && is("status", &["True"])
     });
     if let Some(condition) = refused {
-        let message = condition
-            .get("message")
-            .and_then(Value::as_str)
-            .unwrap_or("no reason is given");
-        return Err(CertificateRequestError::Refused(short(message)));
+        return Err(CertificateRequestError::Refused(short(message_of(condition))));
     }
     let Some(text) = object.pointer("/status/certificate").and_then(Value::as_str) else {
         return Ok(None);

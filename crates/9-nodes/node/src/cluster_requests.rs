@@ -4,11 +4,10 @@ use basalt_join::access::Credentials;
 use basalt_join::authorities::ClusterAuthorities;
 use basalt_join::cluster_info::DiscoveryError;
 use basalt_join::config_map::ConfigMapError;
-use basalt_join::exchange::{ApiRequests, UnsupportedSkew};
+use basalt_join::exchange::{ApiRequests, UnsupportedSkew, message_in};
 use basalt_join::kubelet_config::KubeletConfigError;
 use basalt_join::state::JoinEvent;
 use basalt_node_config::address::Endpoint;
-use serde_json::Value;
 
 use crate::https::{HttpAnswer, HttpsClient, HttpsError};
 
@@ -75,11 +74,9 @@ impl ApiRequests for ClusterRequests {
         if (200..300).contains(&status) {
             return Ok(body);
         }
-        let message = serde_json::from_slice::<Value>(&body).ok();
-        let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
         Err(RequestError::Status {
             status,
-            message: message.unwrap_or_else(|| "no reason is given".to_owned()),
+            message: message_in(&body),
             path: path.to_owned(),
         })
     }

@@ -124,6 +124,40 @@ impl Health {
     pub fn is_ready(&self) -> bool {
         self.api == Some(ApiAnswer::Ready)
     }
+
+    /// Writes the NodeConfig that was applied, or why there is none.
+    fn write_config(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(applied) = &self.applied else {
+            if let Some(question) = self.question() {
+                return writeln!(f, "config       none: {question}");
+            }
+            let unit = if self.metadata.is_some() {
+                "basalt-user-data"
+            } else {
+                "basalt-node"
+            };
+            return writeln!(f, "config       none applied: see `journalctl -u {unit}`");
+        };
+        writeln!(f, "node         {}", applied.hostname)?;
+        writeln!(f, "cluster      {}", applied.endpoint)?;
+        let (origin, number) = (&applied.origin, applied.files.len());
+        writeln!(f, "config       {origin}, {number} files written")?;
+        for warning in &applied.warnings {
+            writeln!(f, "             warning: {warning}")?;
+        }
+        Ok(())
+    }
+
+    /// Writes the answer of the API server about the node.
+    fn write_api_server(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.api {
+            None | Some(ApiAnswer::NoCertificate) => writeln!(f, "api server   not asked"),
+            Some(ApiAnswer::Ready) => writeln!(f, "api server   holds this node Ready"),
+            Some(ApiAnswer::NotReady(why)) => writeln!(f, "api server   does not hold this node Ready: {why}"),
+            Some(ApiAnswer::Rejected) => writeln!(f, "api server   refuses this node's certificate"),
+            Some(ApiAnswer::Unreachable(why)) => writeln!(f, "api server   cannot be reached: {why}"),
+        }
+    }
 }
 
 /// The way in which this boot was found good, if it was by now.
@@ -135,32 +169,7 @@ fn read_goodness(root: &Path) -> Option<Goodness> {
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let yes = |good: bool, bad: &'static str| if good { "yes" } else { bad };
-        match &self.applied {
-            Some(applied) => {
-                writeln!(f, "node         {}", applied.hostname)?;
-                writeln!(f, "cluster      {}", applied.endpoint)?;
-                writeln!(
-                    f,
-                    "config       {}, {} files written",
-                    applied.origin,
-                    applied.files.len()
-                )?;
-                for warning in &applied.warnings {
-                    writeln!(f, "             warning: {warning}")?;
-                }
-            }
-            None => match self.question() {
-                Some(question) => writeln!(f, "config       none: {question}")?,
-                None => {
-                    let unit = if self.metadata.is_some() {
-                        "basalt-user-data"
-                    } else {
-                        "basalt-node"
-                    };
-                    writeln!(f, "config       none applied: see `journalctl -u {unit}`")?;
-                }
-            },
-        }
+        self.write_config(f)?;
         if let Some(treatment) = self.state {
             writeln!(f, "state        {treatment}")?;
         }
@@ -185,13 +194,7 @@ impl fmt::Display for Health {
             "pod network  {}",
             yes(self.pod_network, "no: no network add-on has configured this node yet")
         )?;
-        match &self.api {
-            None | Some(ApiAnswer::NoCertificate) => writeln!(f, "api server   not asked")?,
-            Some(ApiAnswer::Ready) => writeln!(f, "api server   holds this node Ready")?,
-            Some(ApiAnswer::NotReady(why)) => writeln!(f, "api server   does not hold this node Ready: {why}")?,
-            Some(ApiAnswer::Rejected) => writeln!(f, "api server   refuses this node's certificate")?,
-            Some(ApiAnswer::Unreachable(why)) => writeln!(f, "api server   cannot be reached: {why}")?,
-        }
+        self.write_api_server(f)?;
         if let Some(goodness) = self.boot {
             writeln!(f, "boot         good: {goodness}")?;
         }

@@ -69,20 +69,20 @@ pub fn exchange(
     limits: &HttpLimits,
 ) -> Result<HttpAnswer, HttpError> {
     let mut stream = DeadlineStream::connect(addresses, limits)?;
-    let request = head(request) + request.body;
-    converse(&mut stream, request.as_bytes(), limits.largest)
+    converse(&mut stream, request, limits.largest)
 }
 
-/// Sends a whole request over a connection, and reads the answer.
+/// Sends a request over a connection, and reads the answer.
 ///
 /// # Errors
 /// When there is no answer, none that is whole, or one with a body of more bytes than `largest`.
 pub(crate) fn converse(
     stream: &mut (impl Read + Write),
-    request: &[u8],
+    request: &HttpRequest<'_>,
     largest: u64,
 ) -> Result<HttpAnswer, HttpError> {
-    stream.write_all(request)?;
+    let text = head(request) + request.body;
+    stream.write_all(text.as_bytes())?;
     stream.flush()?;
     let most = largest.saturating_add(HEAD);
     let (mut read, mut buffer) = (Vec::new(), [0; 8192]);

@@ -1,7 +1,6 @@
 //! HTTPS requests to API servers: one request, one answer, one connection, all of it within a time.
 //!
-//! Not through an HTTP client of others, which would be in every image: a request of HTTP/1.0 is a line and a few headers, and
-//! the connection ends with the answer.
+//! Not through an HTTP client of others, which would be in every image: the exchange is that of [`crate::http`].
 
 use std::io;
 use std::net::ToSocketAddrs as _;
@@ -19,7 +18,7 @@ use rustls::{
 };
 
 pub use crate::http::HttpAnswer;
-use crate::http::{DeadlineStream, HttpError, HttpLimits, converse};
+use crate::http::{DeadlineStream, HttpError, HttpLimits, HttpRequest, converse};
 
 /// Bounds of an exchange. A node with its 50 images takes a hundredth of the largest answer.
 pub const LIMITS: HttpLimits = HttpLimits {
@@ -120,7 +119,7 @@ impl HttpsClient {
     /// # Errors
     /// When there is none, or none that is whole.
     pub fn get(&self, endpoint: &Endpoint, path: &str) -> Result<HttpAnswer, HttpsError> {
-        self.ask(endpoint, &format!("GET {path}"), None)
+        self.ask(endpoint, "GET", path, "")
     }
 
     /// Answer to a POST request with an object in JSON.
@@ -128,18 +127,18 @@ impl HttpsClient {
     /// # Errors
     /// As [`HttpsClient::get`].
     pub fn post(&self, endpoint: &Endpoint, path: &str, object: &serde_json::Value) -> Result<HttpAnswer, HttpsError> {
-        self.ask(endpoint, &format!("POST {path}"), Some(&object.to_string()))
+        self.ask(endpoint, "POST", path, &object.to_string())
     }
 
-    fn ask(&self, endpoint: &Endpoint, asked: &str, body: Option<&str>) -> Result<HttpAnswer, HttpsError> {
-        self.exchange(endpoint, asked, body).map_err(|error| match error {
-            HttpError::NoAnswer(error) => classify(endpoint, error),
-            HttpError::TooLarge(_) => HttpsError::Unreachable(io::Error::other(error)),
-        })
+    fn ask(&self, endpoint: &Endpoint, method: &str, path: &str, body: &str) -> Result<HttpAnswer, HttpsError> {
+        self.exchange(endpoint, method, path, body)
+            .map_err(|error| match error {
+                HttpError::NoAnswer(error) => classify(endpoint, error),
+                HttpError::TooLarge(_) => HttpsError::Unreachable(io::Error::other(error)),
+            })
     }
 
-    /// `asked` is the method and the path.
-    fn exchange(&self, endpoint: &Endpoint, asked: &str, body: Option<&str>) -> Result<HttpAnswer, HttpError> {
+    fn exchange(&self, endpoint: &Endpoint, method: &str, path: &str, body: &str) -> Result<HttpAnswer, HttpError> {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(self.tls.clone(), name).map_err(io::Error::other)?;
         // A resolver has bounds of its own.
@@ -148,18 +147,20 @@ impl HttpsClient {
         // With its port, and brackets around an IPv6 address.
         let host = endpoint.to_string();
         let host = host.trim_start_matches("https://");
-        let authorization = self
-            .token
-            .as_ref()
-            .map(|token| format!("Authorization: Bearer {token}\r\n"));
-        let authorization = authorization.unwrap_or_default();
-        let content = body.map(|body| format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
-        let content = content.unwrap_or_default();
-        let request = format!(
-            "{asked} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n{authorization}{content}\r\n{}",
-            body.unwrap_or_default()
-        );
-        converse(&mut stream, request.as_bytes(), self.limits.largest)
+        let authorization = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("Accept", "application/json")];
+        headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));
+        if !body.is_empty() {
+            headers.push(("Content-Type", "application/json"));
+        }
+        let request = HttpRequest {
+            method,
+            host,
+            path,
+            headers: &headers,
+            body,
+        };
+        converse(&mut stream, &request, self.limits.largest)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::apply::{self, Applied, ApplyError, below};
 use crate::identity::{self, ClusterAuthority, Membership, Misfit, NodeCertificate};
-use crate::join_plan::JoinPlan;
+use crate::join_plan::{JoinOutcome, JoinPlan};
 use crate::join_record::JoinRecord;
 use crate::joining::{self, BootClock, Join, JoinError};
 use crate::plan::PlannedFile;
@@ -88,9 +88,9 @@ pub fn find_cluster(root: &Path, applied: &mut Applied) -> Result<Vec<String>, J
             record.server, plan.endpoint
         ));
     }
-    let warnings = plan.warnings(&record);
-    for file in plan.files(&record) {
-        apply::write(root, &file)?;
+    let JoinOutcome { files, warnings } = plan.outcome(&record);
+    for file in &files {
+        apply::write(root, file)?;
     }
     take_in(applied, &plan, &record, &warnings);
     apply::write_applied(root, applied)?;
@@ -139,17 +139,7 @@ pub fn restore_certificate(root: &Path) -> Result<Option<String>, ApplyError> {
     let Some(name) = names.into_iter().rev().find(|name| is_whole(&folder.join(name))) else {
         return Ok(None);
     };
-    let link = || {
-        let new = folder.join(".kubelet-client.new");
-        let _ = fs_err::remove_file(&new);
-        fs_err::os::unix::fs::symlink(&name, &new)?;
-        fs_err::rename(&new, &current)?;
-        fs_err::File::open(&folder)?.sync_all()
-    };
-    link().map_err(|source| ApplyError::Write {
-        path: current.clone(),
-        source,
-    })?;
+    client_certificate::make_current(root, &name)?;
     Ok(Some(format!(
         "the certificate's file was cut short, by a power cut perhaps: the one of before takes its place ({name})"
     )))

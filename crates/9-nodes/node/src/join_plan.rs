@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use basalt_join::access::Credentials;
-use basalt_join::kubelet_config::NodeLayers;
+use basalt_join::kubelet_config::{FittedSettings, KubeletSettings, NodeLayers};
 use basalt_join::pin::PinSet;
 use basalt_node_config::{ApiServerTrust, KubeletConfigSource, raw};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,15 @@ pub struct JoinPlan {
     pub arguments: Vec<String>,
     /// The NodeConfig leaves the family of the node's addresses to the cluster.
     pub family_is_found: bool,
+}
+
+/// Files and warnings that follow from what a join found.
+#[derive(Debug)]
+pub struct JoinOutcome {
+    /// Files of the kubelet in `/run`, then those that `kubeadm join` leaves.
+    pub files: Vec<PlannedFile>,
+    /// Warnings about the cluster's configuration of kubelets.
+    pub warnings: Vec<String>,
 }
 
 /// Source of the trust in an API server.
@@ -121,14 +130,25 @@ impl JoinPlan {
         self.kubelet_config == KubeletConfigSource::FromCluster
     }
 
-    /// Files that follow from what was found: those of the kubelet in `/run`, then those that `kubeadm join` leaves.
-    pub fn files(&self, record: &JoinRecord) -> Vec<PlannedFile> {
-        let configuration = match (&record.settings, self.asks_for_settings()) {
-            (Some(settings), true) => settings.for_node(&self.layers),
-            _ => self.configuration.clone(),
+    /// Files and warnings that follow from what was found.
+    pub fn outcome(&self, record: &JoinRecord) -> JoinOutcome {
+        let Some(settings) = record.settings.as_ref().filter(|_| self.asks_for_settings()) else {
+            return JoinOutcome {
+                files: self.files(record, &self.configuration),
+                warnings: Vec::new(),
+            };
         };
+        let fitted = settings.fitted(&self.layers);
+        JoinOutcome {
+            files: self.files(record, &fitted.configuration),
+            warnings: self.warnings(settings, &fitted),
+        }
+    }
+
+    /// Files of a kubelet with this configuration: its own in `/run`, then those that `kubeadm join` leaves.
+    fn files(&self, record: &JoinRecord, configuration: &Value) -> Vec<PlannedFile> {
         let endpoint = record.server.as_str();
-        let mut files = of_cluster(endpoint, &record.authorities, &self.token, &configuration);
+        let mut files = of_cluster(endpoint, &record.authorities, &self.token, configuration);
         let user = json!({
             "client-certificate": paths::CLIENT_CERTIFICATE,
             "client-key": paths::CLIENT_CERTIFICATE,
@@ -142,7 +162,7 @@ impl JoinPlan {
                 paths::KUBEADM_KUBECONFIG,
                 pretty(&kubeconfig(endpoint, &record.authorities, &name, &user)),
             ),
-            PlannedFile::secret(paths::KUBEADM_CONFIG, pretty(&configuration)),
+            PlannedFile::secret(paths::KUBEADM_CONFIG, pretty(configuration)),
             PlannedFile::public(paths::KUBEADM_INSTANCE_CONFIG, instance),
             PlannedFile::public(paths::KUBEADM_FLAGS, self.flags()),
         ]);
@@ -164,22 +184,17 @@ impl JoinPlan {
 
     /// Fields of the cluster's configuration that the kubelet does not have or would not start with, those that the node sees
     /// differently, and settings of the node that wait for one of the cluster in vain.
-    pub fn warnings(&self, record: &JoinRecord) -> Vec<String> {
-        let Some(settings) = record.settings.as_ref().filter(|_| self.asks_for_settings()) else {
-            return Vec::new();
-        };
+    fn warnings(&self, settings: &KubeletSettings, fitted: &FittedSettings) -> Vec<String> {
         let dropped = settings
             .dropped
             .iter()
             .map(|field| format!("left out of the cluster's kubelet-config, {}: {field}", field.reason()));
-        let unfit_fields = settings.unfit_fields(&self.layers);
-        let unfit = unfit_fields.iter().map(|field| {
+        let unfit = fitted.unfit_fields.iter().map(|field| {
             format!("left out of the cluster's kubelet-config, since the kubelet would not start with it on this node: {field}")
         });
         let contradictions = settings.contradictions(&self.written);
         let contradictions = contradictions.iter().map(ToString::to_string);
-        let idle = settings.idle_times(&self.layers);
-        let idle = idle.iter().map(|signal| {
+        let idle = fitted.idle_times.iter().map(|signal| {
             format!(
                 "`evictionSoftGracePeriod` of {signal} has no effect: neither the NodeConfig nor the cluster's kubelet-config \
                  has a threshold of `evictionSoft` for it"

@@ -34,7 +34,7 @@ use basalt_node::{
     read_ahead,
 };
 use basalt_node_config::name::HostName;
-use basalt_node_config::{Clock, LARGEST, NodeConfig};
+use basalt_node_config::{Clock, LARGEST, NodeConfig, is_user_data};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 const USAGE: &str = "\
@@ -391,7 +391,7 @@ fn bootstrap(
     name: Option<&HostName>,
     facts: &MachineFacts,
 ) -> Result<Option<Bootstrap>, Failure> {
-    if !bootstrap_data::is_user_data(text) {
+    if !is_user_data(text) {
         return Ok(None);
     }
     let hostname = name.map_or_else(|| facts.default_hostname(), ToString::to_string);

@@ -34,7 +34,7 @@ pub use state::{UserDataAction, UserDataEvent, UserDataReport, UserDataState, pa
 /// User data that a node cannot use.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum UserDataError {
-    /// It cannot be read.
+    /// User data that cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Source(#[from] SourceError),

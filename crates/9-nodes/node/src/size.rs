@@ -42,10 +42,14 @@ const SMALLEST_MEMORY: u64 = 255;
 impl Size {
     /// Reads the size of the machine whose `/proc` and `/sys` are below this root.
     pub fn read(root: &Path) -> Option<Self> {
+        Self::of_processors(root, &online_processors(root)?)
+    }
+
+    /// Size of a machine with these processors.
+    pub(crate) fn of_processors(root: &Path, processors: &BTreeSet<u16>) -> Option<Self> {
         let memory = fs_err::read_to_string(root.join("proc/meminfo")).ok()?;
-        let processors = fs_err::read_to_string(root.join("sys/devices/system/cpu/online")).ok()?;
         Some(Self {
-            processors: numbers(&processors)?.len() as u64,
+            processors: processors.len() as u64,
             memory: total(&memory)?,
         })
     }
@@ -65,6 +69,11 @@ impl Size {
             mebibytes: memory,
         }
     }
+}
+
+/// Processors of a machine that are online, by number.
+pub(crate) fn online_processors(root: &Path) -> Option<BTreeSet<u16>> {
+    numbers(&fs_err::read_to_string(root.join("sys/devices/system/cpu/online")).ok()?)
 }
 
 /// The sum of the shares of an amount that is cut into tiers.

@@ -49,7 +49,9 @@ fn a_server_is_asked_with_the_certificate() {
         let mut stream = StreamOwned::new(connection, socket);
         let mut request = [0; 1024];
         let length = stream.read(&mut request).unwrap();
-        stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n{}").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
+            .unwrap();
         stream.conn.send_close_notify();
         stream.flush().unwrap();
         String::from_utf8_lossy(&request[..length]).into_owned()
@@ -60,7 +62,7 @@ fn a_server_is_asked_with_the_certificate() {
     let endpoint = format!("https://127.0.0.1:{port}").parse().unwrap();
     let answer = client.get(&endpoint, "/api/v1/nodes/n").unwrap();
     assert_eq!((answer.status, &answer.body[..]), (200, &b"{}"[..]));
-    let expected = format!("GET /api/v1/nodes/n HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n");
+    let expected = format!("GET /api/v1/nodes/n HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n");
     assert!(served.join().unwrap().starts_with(&expected));
 }
 

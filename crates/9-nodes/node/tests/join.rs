@@ -183,8 +183,9 @@ fn a_node_joins_as_kubeadm_would() {
     );
     let record = machine.join(ONE_RUN).unwrap();
     let plan = machine.plan();
-    for file in plan.files(&record) {
-        apply::write(machine.root(), &file).unwrap();
+    let outcome = plan.outcome(&record);
+    for file in &outcome.files {
+        apply::write(machine.root(), file).unwrap();
     }
 
     let told: Value = serde_json::from_str(&machine.read(paths::KUBELET_CONFIG)).unwrap();
@@ -217,7 +218,7 @@ fn a_node_joins_as_kubeadm_would() {
     let bootstrap: Value = serde_json::from_str(&machine.read(paths::BOOTSTRAP_KUBECONFIG)).unwrap();
     assert_eq!(bootstrap["users"][0]["user"]["token"], TOKEN);
 
-    let warnings = plan.warnings(&record).join("\n");
+    let warnings = outcome.warnings.join("\n");
     for field in [
         "`defaultPodSysctls` (since Kubernetes 1.37)",
         "this kubelet does not have it: `featureGates.Nope` (not a feature gate of the kubelet up to Kubernetes 1.37)",
@@ -276,7 +277,7 @@ fn pins_alone_ask_for_the_authority_alone() {
     let machine = Machine::new(server, &alone, "kubelet: { maxPods: 60 }\n");
     let record = machine.join(ONE_RUN).unwrap();
     assert_eq!(record.settings, None);
-    let files = machine.plan().files(&record);
+    let files = machine.plan().outcome(&record).files;
     let config = files.iter().find(|file| file.path == paths::KUBELET_CONFIG).unwrap();
     let config: Value = serde_json::from_str(&config.content).unwrap();
     assert_eq!(

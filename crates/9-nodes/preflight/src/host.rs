@@ -11,7 +11,7 @@
 use basalt_inventory::HostInventory;
 use serde_json::Value;
 
-use crate::{NodeFacts, WorkloadVerdict};
+use crate::{NodeFacts, PreflightError, WorkloadVerdict};
 
 mod boundary;
 mod config;
@@ -22,7 +22,7 @@ mod rules;
 mod yaml;
 
 pub(crate) use boundary::line;
-pub use config::{HostNodeConfig, node_config_of};
+pub use config::HostNodeConfig;
 pub use draft::LeftOutSetting;
 pub use rules::all as host_rules;
 
@@ -73,8 +73,10 @@ pub struct HostFinding {
 pub(crate) struct HostSubject<'h> {
     pub(crate) host: &'h HostInventory,
     pub(crate) node: &'h NodeFacts,
+    /// Settings of the host's kubelet.
+    kubelet: &'h parts::HostKubeletSettings,
     /// Settings that a NodeConfig made from the host would not have.
-    pub(crate) left_out: Vec<LeftOutSetting>,
+    pub(crate) left_out: &'h [LeftOutSetting],
     /// NodeConfig that the nodes have.
     pub(crate) given: &'h given::GivenConfig,
 }
@@ -149,29 +151,60 @@ impl HostFound<'_> {
     }
 }
 
-/// Applies all rules to a host; the worst findings come first. What the NodeConfig of the nodes, given by its text, does already
-/// is no finding.
-pub fn examine_host(host: &HostInventory, node: &NodeFacts, config: Option<&str>) -> Vec<HostFinding> {
-    let host = &boundary::printable(host);
-    let left_out = config::draft_of(host, node).left_out;
-    let given = &given::GivenConfig::of(config);
-    let subject = HostSubject {
-        host,
-        node,
-        left_out,
-        given,
-    };
-    let mut findings = Vec::new();
-    for rule in rules::all() {
-        let mut found = HostFound {
-            rule,
-            given,
-            findings: &mut findings,
-        };
-        (rule.check)(&subject, &mut found);
+/// Host that is looked at, and the node that is to take its place.
+#[derive(Debug)]
+pub struct HostExamination<'n> {
+    host: HostInventory,
+    node: &'n NodeFacts,
+    kubelet: parts::HostKubeletSettings,
+    draft: config::HostDraft,
+}
+
+impl<'n> HostExamination<'n> {
+    /// Examination of a host by its inventory.
+    pub fn new(host: &HostInventory, node: &'n NodeFacts) -> Self {
+        let host = boundary::printable(host);
+        let kubelet = parts::HostKubeletSettings::of(&host);
+        let draft = config::draft_of(&host, node, &kubelet);
+        Self {
+            host,
+            node,
+            kubelet,
+            draft,
+        }
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.rule.verdict));
-    findings
+
+    /// Findings of all rules; the worst ones come first. What the NodeConfig of the nodes, given by its text, does already is no
+    /// finding.
+    pub fn findings(&self, config: Option<&str>) -> Vec<HostFinding> {
+        let given = &given::GivenConfig::of(config);
+        let subject = HostSubject {
+            host: &self.host,
+            node: self.node,
+            kubelet: &self.kubelet,
+            left_out: &self.draft.left_out,
+            given,
+        };
+        let mut findings = Vec::new();
+        for rule in rules::all() {
+            let mut found = HostFound {
+                rule,
+                given,
+                findings: &mut findings,
+            };
+            (rule.check)(&subject, &mut found);
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.rule.verdict));
+        findings
+    }
+
+    /// NodeConfig that does what the settings of the host do.
+    ///
+    /// # Errors
+    /// When YAML cannot be written, which would be a defect.
+    pub fn node_config(&self) -> Result<HostNodeConfig, PreflightError> {
+        config::node_config_of(&self.host, self.node, &self.kubelet, &self.draft)
+    }
 }
 
 /// Texts as a list in a sentence: at most `most` of them, of long ones the beginning, then the number of others.

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use basalt_inventory::HostInventory;
 use basalt_node_config::{Clock, check};
 use basalt_preflight::{
-    ExaminedHost, NodeFacts, PreflightDocument, WorkloadVerdict, examine_host, host_rules, node_config_of, sarif, text,
+    ExaminedHost, HostExamination, NodeFacts, PreflightDocument, WorkloadVerdict, host_rules, sarif, text,
 };
 
 /// Root of the checkout.
@@ -32,7 +32,7 @@ fn host(name: &str) -> HostInventory {
 
 fn report(host: &HostInventory) -> PreflightDocument {
     let node = node();
-    let findings = examine_host(host, &node, None);
+    let findings = HostExamination::new(host, &node).findings(None);
     let examined = ExaminedHost {
         inventory: host,
         findings: &findings,
@@ -43,7 +43,7 @@ fn report(host: &HostInventory) -> PreflightDocument {
 /// Text of the report, then the NodeConfig, which `basalt check` accepts.
 fn golden(host: &HostInventory) -> String {
     let report = text(&report(host)).replace(&node().kernel.release, "6.12");
-    let config = node_config_of(host, &node()).expect("a NodeConfig");
+    let config = HostExamination::new(host, &node()).node_config().expect("a NodeConfig");
     if let Err(problems) = check("node.yaml", &config.text, Clock::Unsure(SystemTime::now())) {
         panic!("{}\n{}", problems.brief(), config.text);
     }
@@ -113,7 +113,9 @@ fn what_is_refused_is_left_out_and_told() {
             interface.addresses.push("no address".to_owned());
         }
     }
-    let config = node_config_of(&host, &node()).expect("a NodeConfig");
+    let config = HostExamination::new(&host, &node())
+        .node_config()
+        .expect("a NodeConfig");
     let left_out: Vec<_> = config.left_out.iter().map(|entry| entry.path.as_str()).collect();
     let wanted = ["hostname", "kubelet.podPidsLimit", "network.interfaces[0].addresses[1]"];
     assert_eq!(left_out, wanted);
@@ -139,9 +141,12 @@ fn the_written_file_silences_what_it_does() {
     };
     for name in ["ubuntu-kubeadm", "debian", "gpu-proxy"] {
         let host = host(name);
-        let config = node_config_of(&host, &node()).expect("a NodeConfig").text;
+        let config = HostExamination::new(&host, &node())
+            .node_config()
+            .expect("a NodeConfig")
+            .text;
         let node = node().with_config("node.yaml", &config).expect("accepted");
-        let findings = examine_host(&host, &node, Some(&config));
+        let findings = HostExamination::new(&host, &node).findings(Some(&config));
         let findings = findings
             .iter()
             .filter(|finding| finding.rule.verdict > WorkloadVerdict::Note);
@@ -157,21 +162,24 @@ fn the_written_file_silences_what_it_does() {
 #[test]
 fn what_is_added_to_the_file_counts() {
     let host = host("gpu-proxy");
-    let config = node_config_of(&host, &node()).expect("a NodeConfig").text;
+    let config = HostExamination::new(&host, &node())
+        .node_config()
+        .expect("a NodeConfig")
+        .text;
     let config = config.replace("http: http://proxy", "http: http://user:word@proxy");
     let auth = "    auth: {username: a, password: b}\n";
     let config = config.replace(
         "dockerhub\n    overridePath: true\n",
         &format!("dockerhub\n    overridePath: true\n{auth}"),
     );
-    let findings = examine_host(&host, &node(), Some(&config));
+    let findings = HostExamination::new(&host, &node()).findings(Some(&config));
     let rules: Vec<_> = findings.iter().map(|finding| finding.rule.id).collect();
     assert!(
         !rules.contains(&"host-proxy") && !rules.contains(&"host-registry-credentials"),
         "{rules:?}\n{config}"
     );
     let other = config.replace("user:word@", "");
-    let findings = examine_host(&host, &node(), Some(&other));
+    let findings = HostExamination::new(&host, &node()).findings(Some(&other));
     assert!(findings.iter().any(|finding| finding.rule.id == "host-proxy"));
 }
 
@@ -197,7 +205,7 @@ fn a_host_of_settings_comes_through() {
     inventory.sysctls = ubuntu.sysctls.clone();
     let report = |config: Option<&str>| {
         let node = node();
-        let findings = examine_host(&inventory, &node, config);
+        let findings = HostExamination::new(&inventory, &node).findings(config);
         let examined = ExaminedHost {
             inventory: &inventory,
             findings: &findings,
@@ -205,7 +213,10 @@ fn a_host_of_settings_comes_through() {
         PreflightDocument::of_hosts(&[examined], &node)
     };
     assert!(report(None).worst() > Some(WorkloadVerdict::Note));
-    let config = node_config_of(&inventory, &node()).expect("a NodeConfig").text;
+    let config = HostExamination::new(&inventory, &node())
+        .node_config()
+        .expect("a NodeConfig")
+        .text;
     let after = report(Some(&config));
     assert!(
         after.worst() <= Some(WorkloadVerdict::Note),
@@ -229,7 +240,7 @@ fn shown_lines_are_accepted() {
             flag("node-labels", "node-role.kubernetes.io/worker=,a=b"),
             flag("registry-qps", "10"),
         ]);
-        for finding in examine_host(&host, &node(), None) {
+        for finding in HostExamination::new(&host, &node()).findings(None) {
             let Some(lines) = finding.lines else { continue };
             let text = format!(
                 "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://k.example.com:6443\n  \
@@ -251,7 +262,9 @@ fn values_stay_values() {
     let every: HostInventory = serde_json::from_value(spoilt(value, evil)).expect("an inventory");
     let document = report(&every);
     let json = serde_json::to_value(&document).expect("JSON");
-    let config = node_config_of(&every, &node()).expect("a NodeConfig");
+    let config = HostExamination::new(&every, &node())
+        .node_config()
+        .expect("a NodeConfig");
     for shown in [
         text(&document),
         sarif(&document)["runs"][0]["results"].to_string(),

@@ -10,7 +10,7 @@ use basalt_inventory::{
     HostBond, HostCredentialProvider, HostCronJob, HostFilter, HostHugePages, HostInterface, HostInventory, HostLimit,
     HostName, HostRegistry, HostRoute, HostSwap, HostSysctl, SettingsTopic,
 };
-use basalt_preflight::{NodeFacts, examine_host, host_rules};
+use basalt_preflight::{HostExamination, NodeFacts, host_rules};
 use serde_json::json;
 
 use host_parts::{
@@ -309,6 +309,11 @@ const CASES: &[(&str, Change, Change)] = &[
         |host| host.kubelet.config = Some(json!({ "shutdownGracePeriod": "0s", "clusterDomain": "cluster.local" })),
     ),
     (
+        "host-kubelet-config",
+        |host| host.kubelet.config = Some(json!({ "registryPullQPS": 10 })),
+        |host| host.kubelet.config = Some(json!({ "registryPullQPS": 0, "rotateCertificates": true })),
+    ),
+    (
         "host-label",
         |host| host.kubelet.flags = vec![flag("node-labels", "a=b")],
         |host| host.kubelet.flags = vec![flag("node-labels", "")],
@@ -424,7 +429,8 @@ const CASES: &[(&str, Change, Change)] = &[
 fn reporting(change: Change, node: &NodeFacts) -> BTreeSet<&'static str> {
     let mut host = HostInventory::default();
     change(&mut host);
-    examine_host(&host, node, None)
+    HostExamination::new(&host, node)
+        .findings(None)
         .iter()
         .map(|finding| finding.rule.id)
         .collect()
@@ -466,7 +472,7 @@ fn settings_that_are_not_read_are_named() {
             ..interface("eth1")
         },
     ];
-    let findings = examine_host(&host, &node(), None);
+    let findings = HostExamination::new(&host, &node()).findings(None);
     let findings = findings
         .iter()
         .filter(|finding| finding.rule.id == "host-network-other");
@@ -484,7 +490,7 @@ fn arguments_have_no_hidden_values() {
         let mut host = HostInventory::default();
         host.kernel.modules = vec![module("nf_conntrack", "", options)];
         host.kernel.command_line = command_line.iter().map(|word| (*word).to_owned()).collect();
-        let findings = examine_host(&host, &node(), None);
+        let findings = HostExamination::new(&host, &node()).findings(None);
         let helps = findings.into_iter().map(|finding| (finding.rule.id, finding.help));
         helps.collect::<std::collections::BTreeMap<_, _>>()
     };
@@ -519,7 +525,7 @@ fn swap_is_told_by_the_file_that_has_it() {
             size_kib: Some(4096),
             file: file.to_owned(),
         }];
-        assert_eq!(examine_host(&host, &node(), None)[0].place, file);
+        assert_eq!(HostExamination::new(&host, &node()).findings(None)[0].place, file);
     }
 }
 
@@ -530,7 +536,11 @@ fn keys_are_counted_in_words() {
             accounts: vec![account("ada", 1001, Some(keys))],
             ..HostInventory::default()
         };
-        assert!(examine_host(&host, &node(), None)[0].message.ends_with(words));
+        assert!(
+            HostExamination::new(&host, &node()).findings(None)[0]
+                .message
+                .ends_with(words)
+        );
     }
 }
 

@@ -21,29 +21,15 @@ use basalt_node_config::name::HostName;
 use basalt_node_config::token::BootstrapToken;
 use basalt_node_config::{Clock, KubeletMinor, check_for};
 use camino::Utf8Path;
+use clap::{Args as _, CommandFactory as _};
 use miette::{Result, miette};
 
 use super::{answer, answer_json};
+use crate::arguments::Arguments;
 use crate::arguments::config::{ConfigVerb, FromJoin};
 use crate::checkout::read_text;
 use crate::output;
 use crate::text_file::read_text_or_input;
-
-/// Options of `config from-join`, of which `kubeadm join` has none: all but `--config`.
-const OPTIONS: &[&str] = &[
-    "--bootstrap-data",
-    "--cache",
-    "--context",
-    "--endpoint",
-    "--hostname",
-    "--instance-data",
-    "--json",
-    "--kubeconfig",
-    "--kubelet",
-    "--offline",
-    "--patience",
-    "--quiet",
-];
 
 /// Time in which API servers know a token that was made.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(10);
@@ -282,6 +268,14 @@ fn show_each(problems: &Problems) {
     }
 }
 
+/// Options of `config from-join` that `kubeadm join` does not have: all but `--config`, which is the same.
+fn own_options() -> Vec<String> {
+    let command = FromJoin::augment_args(Arguments::command());
+    let options = command.get_arguments().filter_map(clap::Arg::get_long);
+    let own = options.filter(|option| *option != "config");
+    own.map(|option| format!("--{option}")).collect()
+}
+
 fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
     let text = match words.first() {
         None if command == "-" => read_text_or_input(Utf8Path::new(command))?.1,
@@ -297,7 +291,8 @@ fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
         None => command.to_owned(),
         Some(word) => {
             // After a command without quotes, all is taken for a part of it.
-            let is_own = |word: &&String| OPTIONS.contains(&word.split('=').next().unwrap_or_default());
+            let own = own_options();
+            let is_own = |word: &&String| own.iter().any(|option| word.split('=').next() == Some(option.as_str()));
             let is_whole = command == "-" || command.contains(char::is_whitespace);
             if let Some(word) = words.iter().find(is_own).or(Some(word).filter(|_| is_whole)) {
                 return Err(miette!(

@@ -37,7 +37,7 @@ pub struct HostInterface {
     pub is_hardware: bool,
     /// A file gives it settings.
     pub is_configured: bool,
-    /// It asks DHCP, for IPv4 or IPv6.
+    /// DHCP is asked, for IPv4 or IPv6.
     pub dhcp: bool,
     /// Addresses with prefix lengths.
     pub addresses: Vec<String>,

@@ -139,9 +139,9 @@ pub struct HostFilesystem {
     pub kind: String,
     /// Options: values of those that are known to be public, `*` in place of words that are no options.
     pub options: Vec<String>,
-    /// It is mounted.
+    /// The file system is mounted.
     pub is_mounted: bool,
-    /// It is in /etc/fstab.
+    /// /etc/fstab has the file system.
     pub is_configured: bool,
 }
 

@@ -19,9 +19,7 @@ const METHODS: [&str; 5] = ["auto", "dhcp", "loopback", "manual", "static"];
 
 /// Reads the file and those of the folder beside it.
 pub(super) fn read(files: &mut HostFiles<'_>, network: &mut HostNetwork) {
-    let mut paths = vec!["/etc/network/interfaces".to_owned()];
-    paths.extend(files.paths("/etc/network/interfaces.d", ""));
-    for path in paths {
+    for path in files.with_parts("/etc/network/interfaces", "/etc/network/interfaces.d", "") {
         let Some(text) = files.text(&path) else { continue };
         if add(network, &text) {
             network.files.push(path);

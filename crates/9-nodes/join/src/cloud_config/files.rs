@@ -5,9 +5,8 @@ use std::ops::Range;
 
 use basalt_document::Finding;
 use basalt_node_config::certificate::Authorities;
+use basalt_node_config::encoding::decode_base64;
 use basalt_node_config::raw::{Proxy, Registry};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 
 use super::commands::{CONFIGURATION, modules_are_there};
@@ -227,10 +226,7 @@ fn content(file: &raw::WriteFile) -> Result<String, Finding> {
             "cannot be decoded",
         )
     };
-    let decoded = || {
-        let compact: String = text.split_ascii_whitespace().collect();
-        STANDARD.decode(compact).map_err(|_| wrong("base64"))
-    };
+    let decoded = || decode_base64(text.as_bytes()).ok_or_else(|| wrong("base64"));
     let bytes = match file.encoding.as_deref() {
         None | Some("" | "text/plain") => return Ok(text.to_owned()),
         Some("base64" | "b64") => decoded()?,
@@ -281,6 +277,8 @@ fn sysctls(content: &str) -> Result<Vec<SysctlLine>, Finding> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
     use super::*;

@@ -39,71 +39,18 @@ struct Host {
 /// # Errors
 /// When it is not such a file, or a NodeConfig cannot express it.
 pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
-    let refused = |message: String| {
-        let help = "write it in the part `registries` of the NodeConfig";
-        Err(Finding::error(message, "not taken over").with_help(help))
-    };
     if name != "_default" {
         name.parse::<RegistryName>()?;
     }
-    let file: HostsFile = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(error) => return refused(format!("`hosts.toml` of `{name}` cannot be read: {}", error.message())),
-    };
-    let plain_http = match file.server.as_deref() {
-        None => false,
-        Some(server) => {
-            let (scheme, host) = server.split_once("://").unwrap_or(("https", server));
-            let host = host.trim_end_matches('/');
-            let is_same = host == name || (name == "docker.io" && host == "registry-1.docker.io");
-            if !is_same {
-                return refused(format!(
-                    "`server` sends requests for `{name}` to `{host}`: write it as a mirror"
-                ));
-            }
-            scheme == "http"
-        }
-    };
+    let file = toml::from_str::<HostsFile>(text);
+    let file =
+        file.map_err(|error| refused(format!("`hosts.toml` of `{name}` cannot be read: {}", error.message())))?;
+    let plain_http = is_plain(name, file.server.as_deref())?;
     let mut hosts: Vec<_> = file.host.iter().collect();
     // containerd asks them in the order of the file, and TOML's tables have none.
     hosts.sort_by_key(|(url, _)| url.span().start);
-    let mut mirrors = Vec::new();
-    for (url, host) in hosts {
-        let url = url.get_ref();
-        url.parse::<MirrorUrl>()?;
-        // None, or an empty list, stands for all of them.
-        let given: Vec<_> = host.capabilities.iter().flatten().map(String::as_str).collect();
-        let push = given.contains(&"push");
-        if let Some(missing) = CAPABILITIES.into_iter().find(|needed| !given.contains(needed))
-            && !given.is_empty()
-        {
-            let help =
-                "remove `capabilities` if the mirror may be asked for tags and for content, or leave the mirror out";
-            let message = format!(
-                "the mirror `{url}` of `{name}` is without the capability `{missing}`, and a node asks each mirror for both"
-            );
-            return Err(Finding::error(message, "not taken over").with_help(help));
-        }
-        for (key, given) in [
-            ("ca", host.ca.is_some()),
-            ("client", host.client.is_some()),
-            ("header", host.header.is_some()),
-            ("dial_timeout", host.dial_timeout.is_some()),
-            ("capabilities with `push`", push),
-        ] {
-            if given {
-                return refused(format!("`{key}` of the mirror `{url}` of `{name}` is not taken over"));
-            }
-        }
-        mirrors.push(Mirror {
-            url: url.clone(),
-            ca: None,
-            skip_verify: host.skip_verify,
-            client_certificate: None,
-            auth: None,
-            override_path: host.override_path,
-        });
-    }
+    let mirrors = hosts.into_iter().map(|(url, host)| mirror(name, url.get_ref(), host));
+    let mirrors = mirrors.collect::<Result<Vec<_>, _>>()?;
     Ok(Registry {
         host: if name == "_default" { "*" } else { name }.to_owned(),
         mirrors: (!mirrors.is_empty()).then_some(mirrors),
@@ -113,6 +60,63 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
         skip_verify: false,
         client_certificate: None,
         auth: None,
+    })
+}
+
+fn refused(message: String) -> Finding {
+    let help = "write it in the part `registries` of the NodeConfig";
+    Finding::error(message, "not taken over").with_help(help)
+}
+
+/// Returns `true` for a registry whose server speaks plain HTTP.
+fn is_plain(name: &str, server: Option<&str>) -> Result<bool, Finding> {
+    let Some(server) = server else { return Ok(false) };
+    let (scheme, host) = server.split_once("://").unwrap_or(("https", server));
+    let host = host.trim_end_matches('/');
+    let is_same = host == name || (name == "docker.io" && host == "registry-1.docker.io");
+    match is_same {
+        true => Ok(scheme == "http"),
+        false => Err(refused(format!(
+            "`server` sends requests for `{name}` to `{host}`: write it as a mirror"
+        ))),
+    }
+}
+
+/// Mirror of a registry of this name.
+fn mirror(name: &str, url: &str, host: &Host) -> Result<Mirror, Finding> {
+    url.parse::<MirrorUrl>()?;
+    // None, or an empty list, stands for all of them.
+    let given: Vec<_> = host.capabilities.iter().flatten().map(String::as_str).collect();
+    let push = given.contains(&"push");
+    if let Some(missing) = CAPABILITIES.into_iter().find(|needed| !given.contains(needed))
+        && !given.is_empty()
+    {
+        let help = "remove `capabilities` if the mirror may be asked for tags and for content, or leave the mirror out";
+        let message = format!(
+            "the mirror `{url}` of `{name}` is without the capability `{missing}`, and a node asks each mirror for both"
+        );
+        return Err(Finding::error(message, "not taken over").with_help(help));
+    }
+    for (key, given) in [
+        ("ca", host.ca.is_some()),
+        ("client", host.client.is_some()),
+        ("header", host.header.is_some()),
+        ("dial_timeout", host.dial_timeout.is_some()),
+        ("capabilities with `push`", push),
+    ] {
+        if given {
+            return Err(refused(format!(
+                "`{key}` of the mirror `{url}` of `{name}` is not taken over"
+            )));
+        }
+    }
+    Ok(Mirror {
+        url: url.to_owned(),
+        ca: None,
+        skip_verify: host.skip_verify,
+        client_certificate: None,
+        auth: None,
+        override_path: host.override_path,
     })
 }
 

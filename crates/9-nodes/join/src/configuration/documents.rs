@@ -58,17 +58,7 @@ impl OtherDocument {
 /// # Errors
 /// When there are two documents of one kind, or others only; with the bytes to be marked.
 pub(crate) fn only(text: &str, kind: &str) -> Result<Alone, (Range<usize>, Finding)> {
-    let mut documents: Vec<Lines<'_>> = vec![Vec::new()];
-    let mut start = 0;
-    for (number, whole) in text.split_inclusive('\n').enumerate() {
-        let line = whole.trim_end_matches(['\n', '\r']);
-        if is_separator(line) {
-            documents.push(Vec::new());
-        } else if let Some(document) = documents.last_mut() {
-            document.push((number, start, line));
-        }
-        start += whole.len();
-    }
+    let documents = split(text);
     let named: Vec<_> = documents
         .iter()
         .filter_map(|document| Some((document, kind_of(document)?)))
@@ -101,6 +91,27 @@ pub(crate) fn only(text: &str, kind: &str) -> Result<Alone, (Range<usize>, Findi
     }
     let others = documents.iter().filter(|other| !std::ptr::eq(*other, document));
     let others: Vec<_> = others.filter_map(other).collect();
+    Ok(alone(text, document, &others))
+}
+
+/// Documents of a stream, with those that have no content.
+fn split(text: &str) -> Vec<Lines<'_>> {
+    let mut documents: Vec<Lines<'_>> = vec![Vec::new()];
+    let mut start = 0;
+    for (number, whole) in text.split_inclusive('\n').enumerate() {
+        let line = whole.trim_end_matches(['\n', '\r']);
+        if is_separator(line) {
+            documents.push(Vec::new());
+        } else if let Some(document) = documents.last_mut() {
+            document.push((number, start, line));
+        }
+        start += whole.len();
+    }
+    documents
+}
+
+/// A document of a text, alone; the others have the numbers of the lines that are to be marked.
+fn alone(text: &str, document: &Lines<'_>, others: &[(usize, OtherDocument)]) -> Alone {
     let mut alone = Alone {
         text: String::with_capacity(text.len()),
         others: Vec::new(),
@@ -119,7 +130,7 @@ pub(crate) fn only(text: &str, kind: &str) -> Result<Alone, (Range<usize>, Findi
             .extend(here.map(|(_, other)| (place.clone(), other.clone())));
         alone.text.push('\n');
     }
-    Ok(alone)
+    alone
 }
 
 /// Number of the line that names the kind of a document, or else of its first line with content; and what it is. None for a

@@ -102,19 +102,27 @@ impl<'l> Judge<'l> {
         })
     }
 
-    /// The first of the ways that leave the fewest objections, if they are fewer than so many.
+    /// The first of the ways that leave the fewest objections, if they are fewer than so many. None is judged after one that
+    /// leaves no objection.
     fn best(
         &self,
         cluster: &Map<String, Value>,
         ways: impl Iterator<Item = Vec<String>>,
         number: usize,
     ) -> Option<(Vec<String>, Vec<String>)> {
-        let judged = ways.map(|out| {
+        let mut best = None;
+        let mut fewest = number;
+        for out in ways {
             let after = self.objections(&without(cluster, &out));
-            (out, after)
-        });
-        let best = judged.min_by_key(|(_, after)| after.len());
-        best.filter(|(_, after)| after.len() < number)
+            if after.len() < fewest {
+                fewest = after.len();
+                best = Some((out, after));
+            }
+            if fewest == 0 {
+                break;
+            }
+        }
+        best
     }
 }
 

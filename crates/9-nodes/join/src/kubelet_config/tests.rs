@@ -32,7 +32,7 @@ fn what_kubeadm_uploads_needs_nothing_of_a_node() {
         defaults: Map::from_iter([("shutdownGracePeriod".to_owned(), "30s".into())]),
         ..NodeLayers::default()
     };
-    assert_eq!(settings.for_node(&layers)["shutdownGracePeriod"], "30s");
+    assert_eq!(settings.fitted(&layers).configuration["shutdownGracePeriod"], "30s");
 }
 
 #[test]
@@ -165,7 +165,7 @@ proptest! {
     fn nothing_panics(text in any::<String>(), more in "[a-zA-Z:{}\\[\\] \n0-9]{0,30}") {
         for text in [text, uploaded(&more)] {
             if let Ok(settings) = KubeletSettings::parse(&text, &ClusterConfiguration::default(), version(35)) {
-                let _ = settings.for_node(&NodeLayers::default());
+                let _ = settings.fitted(&NodeLayers::default());
                 let _ = settings.contradictions(&Kubelet::default());
                 prop_assert!(settings.as_kubeadm_writes().is_object());
             }

@@ -3,6 +3,7 @@
 use serde_json::{Map, json};
 
 use super::Executor;
+use super::commands::CommandKind;
 use crate::error::MigrateError;
 use crate::inspect::Overview;
 use crate::model::{NodeChange, ObservedNode};
@@ -19,29 +20,12 @@ impl Executor<'_> {
                 self.tell(node, "Retiring", &done).await;
                 Ok(true)
             }
-            MachineRetirement::Command(command) => self.retirement_has_ended(node, &command).await,
+            MachineRetirement::Command(command) => {
+                let end = self.command_end(CommandKind::Retirement, node, &command).await?;
+                Ok(end.is_some())
+            }
             MachineRetirement::Keep | MachineRetirement::ByHand => Ok(true),
         }
-    }
-
-    /// Starts the command that ends a machine, or takes its result. Returns `true` once it has ended.
-    async fn retirement_has_ended(&mut self, node: &ObservedNode, command: &str) -> Result<bool, MigrateError> {
-        let name = &node.name;
-        let Some(running) = self.pace.retirements.remove(name) else {
-            let started = self.start_command(node, command)?;
-            self.pace.retirements.insert(name.clone(), started);
-            self.tell(node, "Retiring", "the command that ends the machine is run")
-                .await;
-            return Ok(false);
-        };
-        if !running.is_finished() {
-            self.pace.retirements.insert(name.clone(), running);
-            self.task(name).detail("the command that ends the machine is running");
-            return Ok(false);
-        }
-        let ended = running.await.unwrap_or_else(|error| Err(error.to_string()));
-        self.pace.retired.insert(name.clone(), ended);
-        Ok(true)
     }
 
     /// Deletes the object of a node whose machine is off.

@@ -89,7 +89,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// What follows in a pattern and in a name, if the name's first character fits.
+/// Rests of a pattern and of a name, if the name's first character fits.
 fn one<'p, 'n>(pattern: &'p [u8], name: &'n [u8]) -> Option<(&'p [u8], &'n [u8])> {
     let ((wanted, rest), (first, after)) = (pattern.split_first()?, name.split_first()?);
     let (fits, rest) = match wanted {

@@ -150,6 +150,13 @@ pub struct Interface {
     pub mtu: Option<u32>,
 }
 
+impl Interface {
+    /// Returns `true` if DHCP is asked, by `dhcp` or without addresses.
+    pub(crate) fn asks_dhcp(&self) -> bool {
+        !self.unmanaged && self.dhcp.unwrap_or(self.addresses.is_empty())
+    }
+}
+
 /// A way to a network.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -45,10 +45,7 @@ fn part(configuration: &Map<String, Value>) -> raw::Kubelet {
             extra.insert(key.clone(), without_authority(key, value.clone()));
             continue;
         }
-        let value = match key.as_str() {
-            "kubeReserved" | "systemReserved" => reserved(value),
-            _ => value.clone(),
-        };
+        let value = own_value(key, value);
         if serde_json::from_value::<raw::Kubelet>(json!({ key: &value })).is_ok() {
             own.insert(key.clone(), value);
         }
@@ -70,6 +67,14 @@ fn without_authority(key: &str, mut value: Value) -> Value {
     value
 }
 
+/// Value of a field that a NodeConfig has as its own, as it writes it.
+pub(super) fn own_value(field: &str, value: &Value) -> Value {
+    match field {
+        "kubeReserved" | "systemReserved" => reserved(value),
+        _ => value.clone(),
+    }
+}
+
 /// Reserved resources as a NodeConfig writes them: KubeletConfiguration has a name of its own for the disk, and all amounts in
 /// texts.
 fn reserved(value: &Value) -> Value {
@@ -87,7 +92,27 @@ fn reserved(value: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// A setting that is added to a NodeConfig is a field of KubeletConfiguration under the same name, or is named here.
+    #[test]
+    fn settings_are_own_fields() {
+        // Arguments of the kubelet, a file of its own, and all other fields.
+        let others = [
+            "cloudProvider",
+            "credentialProviders",
+            "extraConfig",
+            "nodeIP",
+            "verbosity",
+        ];
+        let schema: Value = serde_json::from_str(&crate::json_schema()).expect("a schema");
+        let settings = schema.pointer("/$defs/Kubelet/properties").and_then(Value::as_object);
+        let settings: BTreeSet<&str> = settings.expect("settings").keys().map(String::as_str).collect();
+        let known: BTreeSet<&str> = extra_config::own_names().chain(others).collect();
+        assert_eq!(settings, known);
+    }
 
     fn of(configuration: Value) -> Vec<String> {
         match configuration {

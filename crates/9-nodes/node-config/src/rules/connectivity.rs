@@ -1,7 +1,7 @@
 //! The network against what a node has to reach, and what it is to be reached by: networks that are right by themselves,
 //! and lose the node.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::address::{Cidr, NodeAddresses};
@@ -41,7 +41,7 @@ pub(super) fn check(
     mtus(finder, &path.key("interfaces"), network);
     unknown_links(finder, &path.key("vlans"), written);
     let addresses = fixed_addresses(network);
-    if !addresses.is_empty() && !asks_dhcp(network) {
+    if !addresses.is_empty() && !network.asks_dhcp() {
         name_servers(finder, &path.key("dns"), network, &addresses, others);
         node_ip(finder, &addresses, others.node_ip);
     }
@@ -53,16 +53,6 @@ fn fixed_addresses(network: &NetworkSettings) -> Vec<IpAddr> {
     entries
         .flat_map(|entry| entry.addresses.iter().map(|cidr| cidr.address))
         .collect()
-}
-
-/// Returns `true` if an entry asks DHCP, or a bond or VLAN that has none.
-fn asks_dhcp(network: &NetworkSettings) -> bool {
-    let carry: HashSet<&str> = network.vlans.iter().map(|vlan| vlan.link.as_str()).collect();
-    let entries = by_name(network);
-    let bonds = network.bonds.iter().map(|bond| bond.name.as_str());
-    let mut made = bonds.chain(network.vlans.iter().map(|vlan| vlan.name.as_str()));
-    network.interfaces.iter().any(|entry| entry.dhcp)
-        || made.any(|name| !entries.contains_key(name) && !carry.contains(name))
 }
 
 /// Entries by the whole name of an interface, with their indexes. Of two, the first one counts.

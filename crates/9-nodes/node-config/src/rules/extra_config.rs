@@ -246,6 +246,14 @@ pub(super) fn is_extra(name: &str) -> bool {
     field.is_none_or(|(_, kind)| is_open(kind))
 }
 
+/// Names of the fields that the part `kubelet` of a NodeConfig has as its own, under the same names.
+pub(super) fn own_names() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().filter_map(|(name, kind)| match kind {
+        FieldKind::Elsewhere(place) if place.strip_prefix("kubelet.") == Some(*name) => Some(*name),
+        _ => None,
+    })
+}
+
 /// Names of the fields that a NodeConfig may give in `extraConfig`.
 pub(super) fn names(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
     let names = FIELDS.iter().filter(|(_, kind)| is_open(kind)).map(|(name, _)| *name);

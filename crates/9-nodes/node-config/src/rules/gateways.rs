@@ -39,7 +39,7 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, entries: &[raw::Interf
 
 /// Ways out of an entry; none for one whose addresses are not fixed.
 fn ways_out(path: &Path, entry: &raw::Interface) -> Vec<WayOut> {
-    if entry.unmanaged || entry.dhcp.unwrap_or(entry.addresses.is_empty()) {
+    if entry.unmanaged || entry.asks_dhcp() {
         return Vec::new();
     }
     // What cannot be read is told already.

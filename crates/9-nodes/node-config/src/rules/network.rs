@@ -49,7 +49,7 @@ pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) 
 fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries_vlans: bool) -> Option<Interface> {
     let matches = interface_match(finder, path, raw);
     let addresses: Vec<Cidr> = finder.parse_all(&path.key("addresses"), &raw.addresses);
-    let dhcp = raw.dhcp.unwrap_or(raw.addresses.is_empty()) && !raw.unmanaged;
+    let dhcp = raw.asks_dhcp();
     if raw.unmanaged {
         left_alone(finder, path, raw);
     } else if !dhcp && raw.addresses.is_empty() && !(carries_vlans && leads_nowhere(raw)) {

@@ -15,6 +15,9 @@ const THRESHOLDS: [(&str, &str, &str); 2] = [
     ("ephemeral-storage", "nodefs.available", "10%"),
 ];
 
+/// Option of `cpuManagerPolicyOptions` that counts sockets.
+const ALIGN_BY_SOCKET: &str = "align-by-socket";
+
 /// Most NUMA nodes with which the topology manager starts, unless an option says more.
 const NUMA_NODES: usize = 8;
 
@@ -118,17 +121,22 @@ fn static_processors(configuration: &mut Map<String, Value>) -> Option<String> {
 /// Alignment by socket on a machine with more sockets than NUMA nodes: `ValidateStaticPolicyOptions` of
 /// `pkg/kubelet/cm/cpumanager/policy_options.go`.
 fn sockets(configuration: &mut Map<String, Value>, capacity: &Capacity) -> Option<String> {
-    const OPTION: &str = "align-by-socket";
-    let (sockets, nodes) = (capacity.sockets, capacity.numa_nodes.len());
-    let options = configuration.get_mut("cpuManagerPolicyOptions")?.as_object_mut()?;
-    let is_on = options.get(OPTION)?.as_str()?.starts_with(['1', 't', 'T']);
-    if !is_on || sockets <= nodes {
+    let (sockets, nodes) = (capacity.sockets?, capacity.numa_nodes.len());
+    if !aligns_by_socket(configuration) || sockets <= nodes {
         return None;
     }
-    options.remove(OPTION);
+    let options = configuration.get_mut("cpuManagerPolicyOptions")?.as_object_mut()?;
+    options.remove(ALIGN_BY_SOCKET);
     Some(format!(
-        "{OPTION} of cpuManagerPolicyOptions is left out: this machine has {sockets} sockets, and {nodes} NUMA nodes"
+        "{ALIGN_BY_SOCKET} of cpuManagerPolicyOptions is left out: this machine has {sockets} sockets, and {nodes} NUMA nodes"
     ))
+}
+
+/// Returns `true` if a configuration aligns processors by socket.
+pub(super) fn aligns_by_socket(configuration: &Map<String, Value>) -> bool {
+    let options = configuration.get("cpuManagerPolicyOptions");
+    let option = options.and_then(|options| options.get(ALIGN_BY_SOCKET)?.as_str());
+    option.is_some_and(|option| option.starts_with(['1', 't', 'T']))
 }
 
 /// The topology manager on a machine with many NUMA nodes: `NewManager` of
@@ -263,7 +271,7 @@ mod tests {
                 memory: 8 * GIB,
             },
             processors: (0..4).collect(),
-            sockets: 2,
+            sockets: Some(2),
             numa_nodes: BTreeSet::from([0]),
             disk: Some(20 * GIB),
         }

@@ -47,6 +47,10 @@ required_plugins = ['io.containerd.grpc.v1.cri']
   [plugins.'io.containerd.cri.v1.images'.registry]
     config_path = '{registries}'
 
+# As often as the kubelet's own collector. containerd's default is each second, in which every shim is asked for its figures.
+[plugins.'io.containerd.cri.v1.runtime']
+  stats_collect_period = '10s'
+
 # Plugins that a network add-on installs come before the image's own.
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = ['{add_ons}', '{plugins}']

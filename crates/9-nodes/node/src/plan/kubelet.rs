@@ -293,82 +293,86 @@ fn shutdown(kubelet: &Kubelet) -> (String, String) {
     (total.map_or_else(|| "30s".to_owned(), ToString::to_string), critical)
 }
 
+/// Field of KubeletConfiguration, with its value if it has one.
+type Field = (&'static str, Option<Value>);
+
 /// Fields that are only there when the NodeConfig has them, so that the kubelet's defaults are the kubelet's.
 fn optional(keys: &mut Map<String, Value>, config: &NodeConfig, facts: &MachineFacts) {
     let kubelet = &config.kubelet;
-    let mut put = |key: &str, value: Option<Value>| keys.extend(value.map(|value| (key.to_owned(), value)));
+    let mut put = |(key, value): Field| keys.extend(value.map(|value| (key.to_owned(), value)));
     // One that the cluster signs, or the one that the agent makes: see `crate::serving`.
     let serving = |path: &str| (!kubelet.server_tls_bootstrap).then(|| path.into());
-    put("tlsCertFile", serving(paths::SERVING_CERTIFICATE));
-    put("tlsPrivateKeyFile", serving(paths::SERVING_KEY));
-    put("maxPods", kubelet.max_pods.map(Value::from));
-    put("providerID", kubelet.provider_id.clone().map(Value::from));
-    put("systemReserved", reserved(&kubelet.system_reserved));
-    put("kubeReserved", kube_reserved(kubelet, facts));
-    put(
-        "memorySwap",
-        kubelet
-            .swap_behavior
-            .map(|behavior| json!({ "swapBehavior": behavior.name() })),
-    );
-    put("evictionHard", texts(&kubelet.eviction_hard));
-    put("evictionSoft", texts(&kubelet.eviction_soft));
-    put("evictionSoftGracePeriod", texts(&kubelet.eviction_soft_grace_period));
-    put(
-        "imageGCHighThresholdPercent",
-        kubelet.image_gc_high_threshold_percent.map(Value::from),
-    );
-    put(
-        "imageGCLowThresholdPercent",
-        kubelet.image_gc_low_threshold_percent.map(Value::from),
-    );
-    put(
-        "serializeImagePulls",
-        kubelet.max_parallel_image_pulls.map(|pulls| Value::from(pulls == 1)),
-    );
-    put(
-        "maxParallelImagePulls",
-        kubelet.max_parallel_image_pulls.map(Value::from),
-    );
-    put(
-        "containerLogMaxSize",
-        kubelet.container_log_max_size.as_ref().map(|size| size.as_str().into()),
-    );
-    put("containerLogMaxFiles", kubelet.container_log_max_files.map(Value::from));
-    put(
-        "cpuManagerPolicy",
-        kubelet.cpu_manager_policy.map(|policy| cpu_policy(policy).into()),
-    );
-    put(
-        "reservedSystemCPUs",
-        kubelet.reserved_system_cpus.clone().map(Value::from),
-    );
-    put(
-        "topologyManagerPolicy",
-        kubelet
-            .topology_manager_policy
-            .map(|policy| topology_policy(policy).into()),
-    );
+    put(("tlsCertFile", serving(paths::SERVING_CERTIFICATE)));
+    put(("tlsPrivateKeyFile", serving(paths::SERVING_KEY)));
+    put(("maxPods", kubelet.max_pods.map(Value::from)));
+    put(("providerID", kubelet.provider_id.clone().map(Value::from)));
+    resources(kubelet, facts).into_iter().for_each(&mut put);
+    images_and_logs(kubelet).into_iter().for_each(&mut put);
+    processors(kubelet).into_iter().for_each(&mut put);
     if !kubelet.extra_config.contains_key("shutdownGracePeriodByPodPriority") {
         let (total, critical) = shutdown(kubelet);
-        put("shutdownGracePeriod", Some(total.into()));
-        put("shutdownGracePeriodCriticalPods", Some(critical.into()));
+        put(("shutdownGracePeriod", Some(total.into())));
+        put(("shutdownGracePeriodCriticalPods", Some(critical.into())));
     }
     let some = |list: &[String]| (!list.is_empty()).then(|| Value::from(list.to_vec()));
-    put("allowedUnsafeSysctls", some(&kubelet.allowed_unsafe_sysctls));
-    put("featureGates", feature_gates(kubelet));
-    put(
-        "logging",
-        kubelet.verbosity.map(|verbosity| json!({ "verbosity": verbosity })),
-    );
+    put(("allowedUnsafeSysctls", some(&kubelet.allowed_unsafe_sysctls)));
+    put(("featureGates", feature_gates(kubelet)));
+    let logging = kubelet.verbosity.map(|verbosity| json!({ "verbosity": verbosity }));
+    put(("logging", logging));
     let taints = config.taints.iter().map(|taint| {
         let value = taint.value.as_ref().map(|value| value.as_str()).unwrap_or_default();
         json!({ "key": taint.key.as_str(), "value": value, "effect": taint.effect.name() })
     });
-    put(
-        "registerWithTaints",
-        (!config.taints.is_empty()).then(|| taints.collect()),
+    let taints = (!config.taints.is_empty()).then(|| taints.collect());
+    put(("registerWithTaints", taints));
+}
+
+/// Fields of what is kept from pods, and of swap.
+fn resources(kubelet: &Kubelet, facts: &MachineFacts) -> [Field; 6] {
+    let swap = kubelet.swap_behavior;
+    let swap = swap.map(|behavior| json!({ "swapBehavior": behavior.name() }));
+    [
+        ("systemReserved", reserved(&kubelet.system_reserved)),
+        ("kubeReserved", kube_reserved(kubelet, facts)),
+        ("memorySwap", swap),
+        ("evictionHard", texts(&kubelet.eviction_hard)),
+        ("evictionSoft", texts(&kubelet.eviction_soft)),
+        ("evictionSoftGracePeriod", texts(&kubelet.eviction_soft_grace_period)),
+    ]
+}
+
+/// Fields of images, and of the logs of containers.
+fn images_and_logs(kubelet: &Kubelet) -> [Field; 6] {
+    let (high, low) = (
+        kubelet.image_gc_high_threshold_percent,
+        kubelet.image_gc_low_threshold_percent,
     );
+    let pulls = kubelet.max_parallel_image_pulls;
+    let log_size = kubelet.container_log_max_size.as_ref();
+    [
+        ("imageGCHighThresholdPercent", high.map(Value::from)),
+        ("imageGCLowThresholdPercent", low.map(Value::from)),
+        ("serializeImagePulls", pulls.map(|pulls| Value::from(pulls == 1))),
+        ("maxParallelImagePulls", pulls.map(Value::from)),
+        ("containerLogMaxSize", log_size.map(|size| Value::from(size.as_str()))),
+        ("containerLogMaxFiles", kubelet.container_log_max_files.map(Value::from)),
+    ]
+}
+
+/// Fields of processors and of where containers get them.
+fn processors(kubelet: &Kubelet) -> [Field; 3] {
+    let topology = kubelet.topology_manager_policy.map(topology_policy);
+    [
+        (
+            "cpuManagerPolicy",
+            kubelet.cpu_manager_policy.map(|policy| cpu_policy(policy).into()),
+        ),
+        (
+            "reservedSystemCPUs",
+            kubelet.reserved_system_cpus.clone().map(Value::from),
+        ),
+        ("topologyManagerPolicy", topology.map(Value::from)),
+    ]
 }
 
 fn reserved(reserved: &Reserved) -> Option<Value> {

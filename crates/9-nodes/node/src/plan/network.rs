@@ -49,17 +49,10 @@ fn file(name: &str, text: String) -> PlannedFile {
 /// Networks of bonds and VLANs that have no entry, and of hardware that has none and carries VLANs. What carries VLANs
 /// has no addresses of its own; the others ask DHCP.
 fn implied(network: &NetworkSettings) -> Vec<PlannedFile> {
-    let has_entry = |name: &str| network.interfaces.iter().any(|interface| names(interface, name));
-    let mut made: Vec<&str> = network.bonds.iter().map(|bond| bond.name.as_str()).collect();
-    made.extend(network.vlans.iter().map(|vlan| vlan.name.as_str()));
-    let links = network.vlans.iter().map(|vlan| vlan.link.as_str());
-    let mut all: Vec<&str> = made.iter().copied().chain(links).collect();
-    all.sort_unstable();
-    all.dedup();
-    let implied = all.into_iter().filter(|name| !has_entry(name)).map(|name| {
-        let vlans = vlans_on(network, name);
+    let implied = network.without_entry().into_iter().map(|name| {
+        let vlans = vlan_lines(network, name);
         let mut text = format!("{HEADER}[Match]\nName={name}\n");
-        if !made.contains(&name) {
+        if !network.made().any(|made| made == name) {
             text.push_str("Kind=!*\n");
         }
         if vlans.is_empty() {
@@ -77,14 +70,9 @@ fn implied(network: &NetworkSettings) -> Vec<PlannedFile> {
     implied.collect()
 }
 
-/// Returns `true` if an entry is of the one interface with this name.
-fn names(interface: &Interface, name: &str) -> bool {
-    matches!(&interface.matches, InterfaceMatch::Name(pattern) if pattern.as_str() == name)
-}
-
 /// The lines that put VLANs on an interface.
-fn vlans_on(network: &NetworkSettings, name: &str) -> String {
-    let vlans = network.vlans.iter().filter(|vlan| vlan.link.as_str() == name);
+fn vlan_lines(network: &NetworkSettings, name: &str) -> String {
+    let vlans = network.vlans_on(name);
     vlans.map(|vlan| format!("VLAN={}\n", vlan.name)).collect()
 }
 
@@ -131,9 +119,7 @@ fn hardware(text: &mut String, matches: &InterfaceMatch) {
 
 fn unit(interface: &Interface, network: &NetworkSettings) -> String {
     let mut text = format!("{HEADER}[Match]\n");
-    let made = network.bonds.iter().map(|bond| bond.name.as_str());
-    let mut made = made.chain(network.vlans.iter().map(|vlan| vlan.name.as_str()));
-    match made.find(|name| names(interface, name)) {
+    match network.made().find(|name| interface.is_of(name)) {
         Some(name) => {
             let _ = writeln!(text, "Name={name}");
         }
@@ -163,7 +149,7 @@ fn unit(interface: &Interface, network: &NetworkSettings) -> String {
         let _ = writeln!(text, "Address={address}");
     }
     if let InterfaceMatch::Name(name) = &interface.matches {
-        text.push_str(&vlans_on(network, name.as_str()));
+        text.push_str(&vlan_lines(network, name.as_str()));
     }
     if !interface.is_bare() {
         name_servers(&mut text, &network.dns);

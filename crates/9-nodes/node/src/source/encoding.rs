@@ -3,8 +3,7 @@
 
 use std::io::Read as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use basalt_node_config::encoding::decode_base64;
 use flate2::read::GzDecoder;
 
 use super::{LARGEST, SourceError};
@@ -35,12 +34,7 @@ pub(super) fn decompress(bytes: Vec<u8>, place: &str) -> Result<Vec<u8>, SourceE
 
 /// Bytes that base64 stands for. Lines may be broken anywhere.
 pub(crate) fn base64(text: &[u8], place: &str) -> Result<Vec<u8>, SourceError> {
-    let compact: Vec<u8> = text
-        .iter()
-        .copied()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    STANDARD.decode(compact).map_err(|_| SourceError::Damaged {
+    decode_base64(text).ok_or_else(|| SourceError::Damaged {
         place: place.to_owned(),
         encoding: "base64",
     })
@@ -65,7 +59,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What gzip makes of bytes.
+    /// Bytes, compressed by gzip.
     pub(crate) fn compressed(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes).unwrap();

@@ -238,7 +238,7 @@ pub fn join(kubeadm: &Kubeadm, case: &Case, pinned: &Authority, server: SocketAd
         Err(JoinError::NotYet(state)) => return Err(state.to_string()),
         Err(error) => panic!("{error:?}"),
     };
-    for file in plan.files(&record) {
+    for file in plan.outcome(&record).files {
         apply::write(root.path(), &file).unwrap();
     }
     Ok(Joined {

@@ -85,22 +85,31 @@ pub(super) fn mount_of(unit: &str) -> Option<MountPoint> {
 pub(super) type Listener = (u16, Option<IpAddr>);
 
 /// Paths and ports that a socket unit listens on.
-pub(super) fn listeners(unit: &str) -> (Vec<String>, Vec<Listener>) {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct SocketUnit {
+    /// Paths of sockets.
+    pub(super) paths: Vec<String>,
+    /// Ports.
+    pub(super) ports: Vec<Listener>,
+}
+
+/// Reads a socket unit.
+pub(super) fn socket_of(unit: &str) -> SocketUnit {
     let addresses = values(unit, "Socket");
     let addresses = addresses.iter().filter(|(key, _)| key.starts_with("Listen"));
-    let (mut paths, mut ports) = (Vec::new(), Vec::new());
+    let mut socket = SocketUnit::default();
     for (_, address) in addresses {
         // A specifier: a socket of each instance of a template.
         if address.contains('%') {
             continue;
         }
         if address.starts_with('/') {
-            paths.push((*address).to_owned());
+            socket.paths.push((*address).to_owned());
         } else {
-            ports.extend(listener(address));
+            socket.ports.extend(listener(address));
         }
     }
-    (paths, ports)
+    socket
 }
 
 /// Reads `80`, `127.0.0.1:80` or `[::1]:80`; `None` for what is no port.
@@ -170,11 +179,11 @@ mod tests {
                       ListenStream=[::]:80\n";
         let loopback = IpAddr::from([127, 0, 0, 1]);
         assert_eq!(
-            listeners(socket),
-            (
-                vec!["/run/a.sock".to_owned()],
-                vec![(10239, Some(loopback)), (53, None), (80, None)]
-            )
+            socket_of(socket),
+            SocketUnit {
+                paths: vec!["/run/a.sock".to_owned()],
+                ports: vec![(10239, Some(loopback)), (53, None), (80, None)],
+            }
         );
         assert_eq!(
             value_of("[Journal]\nStorage=auto\nStorage=persistent\n", "Journal", "Storage"),

@@ -10,7 +10,7 @@ use basalt_image::definition::ImageDefinition;
 use basalt_image::{Content, ContentKind, ImagePackage};
 use basalt_node::host_paths::FOLDERS;
 
-use super::boot::{add_tmpfiles, api_file_systems, listeners, mount_of, value_of};
+use super::boot::{SocketUnit, add_tmpfiles, api_file_systems, mount_of, socket_of, value_of};
 use super::{FileTree, KernelFacts, MountPoint, NodeFacts, Storage, TreeEntry, agent};
 use crate::PreflightError;
 
@@ -58,7 +58,7 @@ const fn loopback(host: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))
 }
 
-/// Text files that facts are made from, by kind; the order of tmpfiles.d and sysctl.d is that of the file names.
+/// Files that facts are made from, by kind; the order of tmpfiles.d and sysctl.d is that of the file names.
 #[derive(Default)]
 struct Gathered {
     tree: FileTree,
@@ -68,7 +68,7 @@ struct Gathered {
     sysctls: BTreeMap<String, String>,
     tmpfiles: BTreeMap<String, String>,
     mounts: Vec<String>,
-    sockets: Vec<(String, String)>,
+    sockets: Vec<(String, SocketUnit)>,
     journald: Vec<String>,
     profiles: BTreeSet<String>,
 }
@@ -147,7 +147,7 @@ impl Gathered {
         } else if path.ends_with(".mount") {
             self.mounts.push(text);
         } else if path.ends_with(".socket") {
-            self.sockets.push((name, text));
+            self.sockets.push((name, socket_of(&text)));
         }
     }
 
@@ -198,8 +198,8 @@ impl Gathered {
         let mut programs = BTreeMap::new();
         let mut addresses: BTreeMap<u16, Vec<IpAddr>> = BTreeMap::new();
         let mut everywhere = BTreeSet::new();
-        for (unit, text) in &self.sockets {
-            for (port, address) in listeners(text).1 {
+        for (unit, socket) in &self.sockets {
+            for &(port, address) in &socket.ports {
                 programs.insert(port, unit.clone());
                 match address {
                     Some(address) => addresses.entry(port).or_default().push(address),
@@ -252,8 +252,8 @@ impl Gathered {
         {
             self.tree.add("/var/log/journal", TreeEntry::Directory);
         }
-        for path in self.sockets.iter().flat_map(|(_, text)| listeners(text).0) {
-            self.tree.add(&path, TreeEntry::Socket);
+        for path in self.sockets.iter().flat_map(|(_, socket)| &socket.paths) {
+            self.tree.add(path, TreeEntry::Socket);
         }
         mounts
     }
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn programs_listen_on_some_addresses_or_on_all() {
-        let socket = |unit: &str, text: &str| (unit.to_owned(), format!("[Socket]\n{text}"));
+        let socket = |unit: &str, text: &str| (unit.to_owned(), socket_of(&format!("[Socket]\n{text}")));
         let mut gathered = Gathered {
             sockets: vec![
                 socket("a.socket", "ListenStream=127.0.0.1:80\nListenStream=[::1]:80\n"),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use basalt_document::Finding;
 use basalt_inventory::{HostInventory, HostName};
 use basalt_node::paths;
 use basalt_node_config::address::Endpoint;
-use basalt_node_config::raw;
+use basalt_node_config::{kubeconfig, raw};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::draft::LeftOutSetting;
+use super::parts::{HostKubeletSettings, SysctlFate};
 use super::yaml::yaml;
 use super::{boundary, draft, parts};
 use crate::{NodeFacts, PreflightError};
@@ -29,6 +29,7 @@ pub struct HostNodeConfig {
 }
 
 /// Parts of a NodeConfig that does what a host's settings do.
+#[derive(Debug)]
 pub(super) struct HostDraft {
     /// Fields that every NodeConfig has.
     common: Map<String, Value>,
@@ -45,18 +46,21 @@ fn comment(text: &str) -> String {
     format!("# {}\n", boundary::line(text))
 }
 
-/// NodeConfig that does what the settings of a host do.
+/// NodeConfig of a draft.
 ///
 /// # Errors
 /// When YAML cannot be written, which would be a defect.
-pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNodeConfig, PreflightError> {
-    let host = &boundary::printable(host);
-    let draft = draft_of(host, node);
+pub(super) fn node_config_of(
+    host: &HostInventory,
+    node: &NodeFacts,
+    kubelet: &HostKubeletSettings,
+    draft: &HostDraft,
+) -> Result<HostNodeConfig, PreflightError> {
     let mut text = comment(&format!(
         "Made from the inventory of {}. Before a node gets it:",
         host.system.hostname
     ));
-    for line in draft.replaced.iter().chain(&lost(host, node)) {
+    for line in draft.replaced.iter().chain(&lost(host, node, kubelet)) {
         text += &comment(&format!("- {line}"));
     }
     let of_image = sysctls_of_image(host, node);
@@ -66,23 +70,23 @@ pub fn node_config_of(host: &HostInventory, node: &NodeFacts) -> Result<HostNode
     for line in draft.left_out.iter().map(ToString::to_string).chain(of_image) {
         text += &comment(&format!("- {line}"));
     }
-    let fields = draft.common.into_iter().chain(draft.sections).collect();
+    let fields = draft.common.clone().into_iter().chain(draft.sections.clone()).collect();
     // Through the type: its fields are in the order of the documentation.
     let config: raw::NodeConfig =
         serde_json::from_value(Value::Object(fields)).map_err(|error| PreflightError::Yaml(error.to_string()))?;
     text += &yaml(&config)?;
     Ok(HostNodeConfig {
         text,
-        left_out: draft.left_out,
+        left_out: draft.left_out.clone(),
     })
 }
 
 /// Parts of a NodeConfig that does what the settings of a host do.
-pub(super) fn draft_of(host: &HostInventory, node: &NodeFacts) -> HostDraft {
+pub(super) fn draft_of(host: &HostInventory, node: &NodeFacts, kubelet: &HostKubeletSettings) -> HostDraft {
     let (common, replaced) = common_fields_of(host);
-    let accepted = draft::accepted(&common, sections(host, node));
+    let accepted = draft::accepted(&common, sections(host, node, kubelet));
     let mut left_out = accepted.left_out;
-    left_out.extend(parts::left_out(host));
+    left_out.extend(parts::left_out(host, kubelet));
     HostDraft {
         common,
         replaced,
@@ -155,23 +159,15 @@ fn common_fields_of(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
     }
 }
 
-/// API server that a kubeconfig names; without a port, it is at that of HTTPS.
+/// API server of a kubeconfig, which a node is given.
 ///
 /// # Errors
 /// Why a node cannot be given it, in words.
 pub(super) fn endpoint_of(server: &str) -> Result<Endpoint, String> {
-    let trimmed = server.trim_end_matches('/');
-    let host = trimmed.strip_prefix("https://").unwrap_or_default();
-    let port = host.rsplit_once(':').map(|(_, port)| port);
-    let has_port = port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
-    let text = match host.is_empty() || has_port || host.contains('/') {
-        true => trimmed.to_owned(),
-        false => format!("{trimmed}:443"),
-    };
-    if text.contains(boundary::HIDDEN) {
+    if server.contains(boundary::HIDDEN) {
         return Err("it has characters that are none of an address".to_owned());
     }
-    let endpoint = text.parse::<Endpoint>().map_err(|finding: Finding| finding.message)?;
+    let endpoint = kubeconfig::endpoint_of(server).map_err(|finding| finding.message)?;
     // What the rules for a NodeConfig have against it beside its form.
     let mut common = common_fields();
     if let Some(Value::Object(cluster)) = common.get_mut("cluster") {
@@ -188,29 +184,25 @@ pub(super) fn known_by_file<'h>(host: &'h HostInventory, endpoint: &Endpoint) ->
 
 /// Kernel settings that a NodeConfig does not get: secrets, lower ones than the image's, and refused ones.
 fn sysctls_of_image(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
-    let wanted = host.sysctls.iter().filter(|setting| parts::is_wanted(setting, node));
-    let lines = wanted.filter_map(|setting| {
-        let value = setting.configured.as_deref()?;
-        let key = &setting.key;
-        if parts::is_secret(setting) {
-            return Some(format!("`{key}`: {}", parts::NOT_THERE));
+    let lines = parts::wanted_sysctls(host, node).filter_map(|wanted| {
+        let (key, value) = (&wanted.setting.key, wanted.value);
+        match wanted.fate {
+            SysctlFate::Kept => None,
+            SysctlFate::Secret => Some(format!("`{key}`: {}", parts::NOT_THERE)),
+            SysctlFate::Lower { image } => Some(format!("`{key}` ({value}): the image has {image}")),
+            SysctlFate::Refused(reason) => Some(format!(
+                "`{key}` ({}): {}",
+                boundary::shown(value),
+                boundary::shown(&reason)
+            )),
         }
-        if parts::is_lower(setting, node) {
-            let image = node.sysctls.get(key).map_or("more", String::as_str);
-            return Some(format!("`{key}` ({value}): the image has {image}"));
-        }
-        let reason = parts::refusal(key, value)?;
-        Some(format!(
-            "`{key}` ({}): {}",
-            boundary::shown(value),
-            boundary::shown(&reason)
-        ))
     });
     lines.collect()
 }
 
-/// Comments on what is to be added: what an inventory leaves out, since it is secret, and programs that ask for credentials.
-fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
+/// Comments on what is to be added: what an inventory leaves out, since it is secret, fields for `extraConfig`, and programs that
+/// ask for credentials.
+fn lost(host: &HostInventory, node: &NodeFacts, kubelet: &HostKubeletSettings) -> Vec<String> {
     let mut lost = Vec::new();
     if parts::proxies(host).any(|proxy| proxy.has_credentials) {
         lost.push("add the name and the password of the proxy".to_owned());
@@ -243,6 +235,12 @@ fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
             .iter()
             .map(|file| format!("add the content of {file} to `caCertificates`")),
     );
+    if !kubelet.others.is_empty() {
+        lost.push(format!(
+            "add {} of the kubelet's configuration to `kubelet.extraConfig`, unless the cluster's `kubelet-config` has them",
+            super::listed(kubelet.others.iter().copied(), 8)
+        ));
+    }
     for provider in &host.kubelet.credential_providers {
         let name = &provider.name;
         lost.push(
@@ -258,9 +256,9 @@ fn lost(host: &HostInventory, node: &NodeFacts) -> Vec<String> {
 }
 
 /// Sections; those without content are left out.
-fn sections(host: &HostInventory, node: &NodeFacts) -> Map<String, Value> {
-    let flags = parts::flags(host);
-    let (mut kubelet, _) = parts::of_config(host);
+fn sections(host: &HostInventory, node: &NodeFacts, settings: &HostKubeletSettings) -> Map<String, Value> {
+    let flags = &settings.flags;
+    let mut kubelet = settings.configuration.clone();
     kubelet.extend(flags.kubelet());
     let hostname = host.kubelet.flag("hostname-override").map(|flag| flag.value.clone());
     let hostname = hostname.filter(|name| !parts::is_hidden(name));
@@ -272,7 +270,7 @@ fn sections(host: &HostInventory, node: &NodeFacts) -> Map<String, Value> {
         ("registries", value(parts::registries(host))),
         ("kubelet", Value::Object(kubelet)),
         ("labels", value(&flags.settings.labels)),
-        ("taints", value(&flags.settings.taints)),
+        ("taints", settings.taints.clone()),
         ("sysctls", value(parts::sysctls(host, node))),
         ("proxy", value(parts::proxy(host))),
     ];
@@ -286,6 +284,7 @@ fn value(part: impl Serialize) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::HostExamination;
     use super::*;
 
     #[test]
@@ -297,7 +296,8 @@ mod tests {
         );
         assert_eq!(of("https://10.0.0.1:6443/"), Ok("https://10.0.0.1:6443".to_owned()));
         assert_eq!(of("https://[fd00::1]"), Ok("https://[fd00::1]:443".to_owned()));
-        assert!(of("https://rancher.example.com/k8s/clusters/c-1").is_err());
+        let below = of("https://rancher.example.com/k8s/clusters/c-1");
+        assert!(below.is_err_and(|reason| reason.contains("below a path")));
         assert!(of("http://10.0.0.1:6443").is_err());
         assert!(of("https://bad_host!:6443").is_err());
         assert!(of("https://a\u{fffd}b:6443").is_err());
@@ -309,7 +309,7 @@ mod tests {
         host.kubelet.server = Some("https://rancher.example.com/k8s/clusters/c-1".to_owned());
         host.time.servers = vec!["ntp.example.com".to_owned()];
         let node: NodeFacts = serde_json::from_str(include_str!("../../tests/node-facts.json")).expect("facts");
-        let made = node_config_of(&host, &node).expect("a NodeConfig");
+        let made = HostExamination::new(&host, &node).node_config().expect("a NodeConfig");
         assert!(
             made.left_out.is_empty() && made.text.contains("- ntp.example.com"),
             "{}",
@@ -338,7 +338,10 @@ mod tests {
             setting("vm.swappiness", "10"),
         ];
         let node: NodeFacts = serde_json::from_str(include_str!("../../tests/node-facts.json")).expect("facts");
-        let text = node_config_of(&host, &node).expect("a NodeConfig").text;
+        let text = HostExamination::new(&host, &node)
+            .node_config()
+            .expect("a NodeConfig")
+            .text;
         let (head, body) = text.split_once("apiVersion").expect("a body");
         for key in ["net.ipv4.tcp_fastopen_key", "kernel.core_pattern"] {
             let line = format!("`{key}`: the inventory does not have its value");

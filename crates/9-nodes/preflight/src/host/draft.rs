@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use basalt_document::redaction::redact;
-use basalt_document::{Document, DocumentNode, Kind, Path, Span, Step};
+use basalt_document::{Document, Path, Step};
 use basalt_node_config::{Clock, check};
 use miette::Severity;
 use serde_json::{Map, Value};
@@ -196,9 +196,7 @@ fn refusals(base: &Map<String, Value>, sections: &Map<String, Value>) -> Vec<Ref
     let mut found: Vec<Refusal> = Vec::new();
     let mut unplaced = None;
     for problem in problems.iter().filter(|problem| problem.severity == Severity::Error) {
-        let start = problem.span.offset();
-        let place = start..start + problem.span.len();
-        let steps = document.as_ref().map(|document| steps_to(document.root(), &place));
+        let steps = document.as_ref().map(|document| document.steps_to(problem));
         let steps = steps.filter(|steps| matches!(steps.first(), Some(Step::Key(name)) if sections.contains_key(name)));
         match steps {
             Some(steps) => found.push((steps, problem.message.clone())),
@@ -210,32 +208,6 @@ fn refusals(base: &Map<String, Value>, sections: &Map<String, Value>) -> Vec<Ref
         found.extend(last().map(|steps| (steps, reason)));
     }
     found
-}
-
-/// Steps to the smallest value that a place is in; a place that is a key is that of its value.
-fn steps_to(node: &DocumentNode, place: &Span) -> Vec<Step> {
-    let is_in = |span: &Span| span.start <= place.start && place.end <= span.end;
-    let below =
-        |step: Step, node: &DocumentNode| -> Vec<Step> { std::iter::once(step).chain(steps_to(node, place)).collect() };
-    match &node.kind {
-        Kind::Object(entries) => {
-            for entry in entries.iter() {
-                if is_in(&entry.key_span) {
-                    return vec![Step::Key(entry.key.clone())];
-                }
-                if is_in(&entry.value.span) {
-                    return below(Step::Key(entry.key.clone()), &entry.value);
-                }
-            }
-        }
-        Kind::List(items) => {
-            if let Some((index, item)) = items.iter().enumerate().find(|(_, item)| is_in(&item.span)) {
-                return below(Step::Index(index), item);
-            }
-        }
-        _ => {}
-    }
-    Vec::new()
 }
 
 /// Takes the value at some steps out, and what is empty without it.

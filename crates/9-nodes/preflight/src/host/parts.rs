@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use basalt_inventory::{HostInventory, HostProxy, HostRegistry, HostSysctl};
+use basalt_inventory::{HostInventory, HostProxy, HostRegistry};
 use basalt_node_config::raw;
-use basalt_node_config::sysctl::SysctlName;
 
 use super::draft::LeftOutSetting;
-use crate::NodeFacts;
 
 mod kubelet;
 mod network;
+mod sysctl;
 
-pub(super) use kubelet::{flags, of_config};
+pub(super) use kubelet::HostKubeletSettings;
 pub(super) use network::network;
+pub(super) use sysctl::{SysctlFate, WantedSysctl, sysctl_value, sysctls, wanted_sysctls};
 
 /// Reason for which a NodeConfig does not have a setting that [`is_hidden`].
 pub(super) const NOT_THERE: &str = "the inventory does not have its value, since it may be secret";
@@ -23,61 +23,11 @@ pub(super) fn is_hidden(word: &str) -> bool {
     word == "*" || word.ends_with("=*") || word.ends_with(":*")
 }
 
-/// Kernel settings of files that the node does not have, as far as a NodeConfig may have them, and huge pages of 2 MiB.
-pub(super) fn sysctls(host: &HostInventory, node: &NodeFacts) -> BTreeMap<String, raw::SysctlValue> {
-    let wanted = host.sysctls.iter().filter(|setting| is_wanted(setting, node));
-    let wanted = wanted.filter_map(|setting| {
-        let value = setting.configured.as_deref()?;
-        let is_left_out = is_secret(setting) || is_lower(setting, node) || refusal(&setting.key, value).is_some();
-        (!is_left_out).then(|| (setting.key.clone(), sysctl_value(value)))
-    });
-    let mut settings: BTreeMap<String, raw::SysctlValue> = wanted.collect();
-    let key = "vm.nr_hugepages";
-    let pool = host.kernel.huge_pages.iter().find(|pool| pool.size_kib == 2048);
-    if let Some(pages) = pool.and_then(|pool| i64::try_from(pool.pages).ok())
-        && !node.sysctls.contains_key(key)
-    {
-        settings
-            .entry(key.to_owned())
-            .or_insert(raw::SysctlValue::Number(pages));
-    }
-    settings
-}
-
-/// Returns `true` for a setting of a file that no package brought and that the node does not have alike.
-pub(super) fn is_wanted(setting: &HostSysctl, node: &NodeFacts) -> bool {
-    let Some(value) = &setting.configured else {
-        return false;
-    };
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let is_alike = node
-        .sysctls
-        .get(&setting.key)
-        .is_some_and(|other| words(other) == words(value));
-    !setting.is_of_package && !is_alike
-}
-
-/// Returns `true` for a setting whose value the inventory does not have, or not all of it, since it may be secret.
-pub(super) fn is_secret(setting: &HostSysctl) -> bool {
-    let value = setting.configured.as_deref().unwrap_or_default();
-    value.split_whitespace().any(is_hidden)
-}
-
-/// Returns `true` for a number that is lower than the image's.
-pub(super) fn is_lower(setting: &HostSysctl, node: &NodeFacts) -> bool {
-    let number = |text: Option<&String>| text.and_then(|text| text.parse::<u64>().ok());
-    let of_image = number(node.sysctls.get(&setting.key));
-    of_image
-        .zip(number(setting.configured.as_ref()))
-        .is_some_and(|(image, own)| own < image)
-}
-
 /// Settings that no section has, although the host has them.
-pub(super) fn left_out(host: &HostInventory) -> Vec<LeftOutSetting> {
+pub(super) fn left_out(host: &HostInventory, kubelet: &HostKubeletSettings) -> Vec<LeftOutSetting> {
     let mut found = network::left_out(host);
-    found.extend(kubelet::flags(host).left_out);
-    let (_, hidden) = kubelet::of_config(host);
-    found.extend(hidden);
+    found.extend_from_slice(&kubelet.flags.left_out);
+    found.extend_from_slice(&kubelet.hidden);
     let mut known: Vec<&HostRegistry> = Vec::new();
     for registry in settings_of_registries(host) {
         match known.iter().find(|first| first.host == registry.host) {
@@ -95,24 +45,6 @@ pub(super) fn left_out(host: &HostInventory) -> Vec<LeftOutSetting> {
         }
     }
     found
-}
-
-/// Reason for which a NodeConfig may not have a setting.
-pub(super) fn refusal(key: &str, value: &str) -> Option<String> {
-    let name = match key.parse::<SysctlName>() {
-        Ok(name) => name,
-        Err(finding) => return Some(finding.message),
-    };
-    let harm = name.harm(value).map(str::to_owned);
-    harm.or_else(|| name.check(value).err().map(|finding| finding.message))
-}
-
-/// Value of a sysctl as a NodeConfig has it.
-pub(super) fn sysctl_value(value: &str) -> raw::SysctlValue {
-    match value.parse() {
-        Ok(number) => raw::SysctlValue::Number(number),
-        Err(_) => raw::SysctlValue::Text(value.to_owned()),
-    }
 }
 
 /// Proxies that count for pulls, the last one of each variable.
@@ -242,12 +174,6 @@ mod tests {
         ] {
             assert_eq!(is_hidden(word), is_without, "{word}");
         }
-        let setting = |value: &str| HostSysctl {
-            configured: Some(value.to_owned()),
-            ..HostSysctl::default()
-        };
-        assert!(is_secret(&setting("*")) && is_secret(&setting("|/bin/dump token=* %p")));
-        assert!(!is_secret(&setting("|/bin/dump %p")) && !is_secret(&HostSysctl::default()));
     }
 
     #[test]
@@ -269,7 +195,8 @@ mod tests {
             ],
             ..HostInventory::default()
         };
-        let found: Vec<String> = left_out(&host).iter().map(ToString::to_string).collect();
+        let found = left_out(&host, &HostKubeletSettings::of(&host));
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(
             found,
             ["`registry docker.io of /b` (https://b) is left out: /a goes before it"]

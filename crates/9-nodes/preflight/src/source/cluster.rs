@@ -6,7 +6,7 @@ use std::time::Duration;
 use basalt_process::{ProcessError, interrupt, wait};
 use serde_json::Value;
 
-use super::connection::{PageAnswer, failure_help};
+use super::connection::{PageAnswer, UnansweredRequest};
 use super::{ApiConnection, ObjectSource, UnreadSource, defect};
 use crate::{ManifestObject, PreflightError};
 
@@ -85,7 +85,7 @@ enum Failure {
         retry_after: Option<Duration>,
     },
     /// No answer.
-    Unreachable(String),
+    Unanswered(UnansweredRequest),
     /// Ctrl-C, or a signal to end.
     Interrupted(ProcessError),
 }
@@ -166,11 +166,12 @@ impl ClusterSource {
             status,
             retry_after,
             text,
-        } = answer.map_err(Failure::Unreachable)?;
+        } = answer.map_err(Failure::Unanswered)?;
         let value: Value = match serde_json::from_str(&text) {
             Ok(value) => value,
             Err(error) if status == 200 => {
-                return Err(Failure::Unreachable(format!("the answer is not JSON: {error}")));
+                let reason = format!("the answer is not JSON: {error}");
+                return Err(Failure::Unanswered(UnansweredRequest::new(reason)));
             }
             Err(_) => Value::Null,
         };
@@ -218,7 +219,7 @@ impl ObjectSource for ClusterSource {
                     status: 401, message, ..
                 }) => return Err(self.refused(&message)),
                 Err(Failure::Refused { status, message, .. }) => format!("HTTP status {status}: {message}"),
-                Err(Failure::Unreachable(reason)) => return Err(self.unreachable(kind, reason)),
+                Err(Failure::Unanswered(request)) => return Err(self.unanswered(kind, request)),
                 Err(Failure::Interrupted(error)) => return Err(error.into()),
             };
             unread.push(UnreadSource {
@@ -240,12 +241,12 @@ impl ClusterSource {
         }
     }
 
-    fn unreachable(&self, kind: &ListedKind, reason: String) -> PreflightError {
+    fn unanswered(&self, kind: &ListedKind, request: UnansweredRequest) -> PreflightError {
         PreflightError::Cluster {
             what: kind.resource.to_owned(),
             server: self.connection.server().to_owned(),
-            help: failure_help(&reason).to_owned(),
-            reason,
+            reason: request.reason,
+            help: request.help.to_owned(),
         }
     }
 }
@@ -277,6 +278,9 @@ mod tests {
             };
             assert_eq!(failure.pause(failures), expected, "{status}, {wish:?}, {failures}");
         }
-        assert_eq!(Failure::Unreachable(String::new()).pause(1), None);
+        assert_eq!(
+            Failure::Unanswered(UnansweredRequest::new(String::new())).pause(1),
+            None
+        );
     }
 }

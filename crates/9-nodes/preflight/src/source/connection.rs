@@ -19,7 +19,7 @@ use crate::PreflightError;
 mod failure;
 mod kubeconfig;
 
-pub(super) use failure::help as failure_help;
+pub(super) use failure::UnansweredRequest;
 use kubeconfig::{Cluster, Exec, Kubeconfig, User};
 
 /// Time-out of a request, its answer included.
@@ -100,7 +100,7 @@ impl ApiConnection {
     }
 
     /// Answer to a GET request.
-    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<PageAnswer, String> {
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<PageAnswer, UnansweredRequest> {
         let mut request = self.agent.get(format!("{}{path}", self.server));
         for (name, value) in query {
             request = request.query(*name, *value);
@@ -108,7 +108,8 @@ impl ApiConnection {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        let mut answer = request.call().map_err(|error| error.to_string())?;
+        let unanswered = |error: ureq::Error| UnansweredRequest::of(&error);
+        let mut answer = request.call().map_err(unanswered)?;
         let status = answer.status().as_u16();
         // In seconds. The other form, a date, would trust two clocks.
         let retry_after = answer.headers().get("retry-after");
@@ -117,7 +118,7 @@ impl ApiConnection {
         Ok(PageAnswer {
             status,
             retry_after: retry_after.map(Duration::from_secs),
-            text: body.read_to_string().map_err(|error| error.to_string())?,
+            text: body.read_to_string().map_err(unanswered)?,
         })
     }
 }

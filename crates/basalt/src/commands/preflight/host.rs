@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::process::ExitCode;
 
 use basalt_inventory::HostInventory;
-use basalt_preflight::{ExaminedHost, HostFinding, PreflightDocument, PreflightError, examine_host, node_config_of};
+use basalt_preflight::{ExaminedHost, HostExamination, HostFinding, PreflightDocument, PreflightError};
 use basalt_process::interrupt;
 use camino::Utf8Path;
 use miette::{IntoDiagnostic as _, Result, miette};
@@ -50,15 +50,17 @@ pub(super) fn look(options: &HostPreflight, open: impl FnOnce() -> Result<Checko
     let config = super::node_config(&options.node)?;
     let (node, _) = super::facts(&options.node, config.as_ref(), open)?;
     let config = config.as_ref().map(|config| config.text.as_str());
-    let findings = hosts.iter().map(|host| examine_host(host, &node, config));
+    let examinations = hosts.iter().map(|host| HostExamination::new(host, &node));
+    let examinations: Vec<HostExamination<'_>> = examinations.collect();
+    let findings = examinations.iter().map(|examination| examination.findings(config));
     let findings: Vec<Vec<HostFinding>> = findings.collect();
     let examined = hosts.iter().zip(&findings);
     let examined: Vec<ExaminedHost<'_>> = examined
         .map(|(inventory, findings)| ExaminedHost { inventory, findings })
         .collect();
     let report = PreflightDocument::of_hosts(&examined, &node);
-    if let (Some(path), Some(host)) = (&options.write_config, hosts.first()) {
-        basalt_store::write::atomically(path, node_config_of(host, &node)?.text)?;
+    if let (Some(path), Some(examination)) = (&options.write_config, examinations.first()) {
+        basalt_store::write::atomically(path, examination.node_config()?.text)?;
     }
     super::show(&report, options.report.format, json);
     Ok(super::exit_code(&report, options.report.fail_on))

@@ -4,36 +4,12 @@ use std::collections::BTreeSet;
 
 use basalt_inventory::{HostFlag, HostInventory};
 use basalt_join::request::KubeletFlags;
+use basalt_node_config::{KubeletMinor, kubelet_extra_fields, kubelet_own_fields, kubelet_own_value};
 use miette::Severity;
 use serde_json::{Map, Value};
 
 use super::super::draft::LeftOutSetting;
 use super::{NOT_THERE, is_hidden};
-
-/// Fields of KubeletConfiguration that a NodeConfig has under the same names.
-const KUBELET_FIELDS: [&str; 21] = [
-    "allowedUnsafeSysctls",
-    "containerLogMaxFiles",
-    "containerLogMaxSize",
-    "cpuManagerPolicy",
-    "evictionHard",
-    "evictionSoft",
-    "evictionSoftGracePeriod",
-    "failSwapOn",
-    "featureGates",
-    "imageGCHighThresholdPercent",
-    "imageGCLowThresholdPercent",
-    "kubeReserved",
-    "maxParallelImagePulls",
-    "maxPods",
-    "memorySwap",
-    "podPidsLimit",
-    "reservedSystemCPUs",
-    "shutdownGracePeriod",
-    "shutdownGracePeriodCriticalPods",
-    "systemReserved",
-    "topologyManagerPolicy",
-];
 
 /// Flags that the agent sets itself, or that other rules look at.
 const OWN: [&str; 12] = [
@@ -63,18 +39,51 @@ const LISTS: [&str; 9] = [
     "system-reserved",
 ];
 
+/// Fields that kubeadm writes into every configuration, and of which an image has values of its own.
+const OF_KUBEADM: [&str; 4] = ["authentication", "authorization", "resolvConf", "rotateCertificates"];
+
+/// Settings of a host's kubelet.
+#[derive(Debug)]
+pub(in super::super) struct HostKubeletSettings {
+    /// Those of its flags.
+    pub(in super::super) flags: FlagSettings,
+    /// Those of its configuration, as the part `kubelet` of a NodeConfig has them.
+    pub(in super::super) configuration: Map<String, Value>,
+    /// Settings of its configuration whose values the inventory does not have.
+    pub(in super::super) hidden: Vec<LeftOutSetting>,
+    /// Fields of its configuration that are none of a NodeConfig's own, and that its `extraConfig` takes.
+    pub(in super::super) others: Vec<&'static str>,
+    /// Taints that it registers with, as a NodeConfig has them.
+    pub(in super::super) taints: Value,
+}
+
+impl HostKubeletSettings {
+    /// Settings of a host's kubelet.
+    pub(in super::super) fn of(host: &HostInventory) -> Self {
+        let flags = flags(host);
+        let (configuration, hidden) = of_config(host);
+        Self {
+            others: others(host),
+            taints: taints(host, &flags),
+            flags,
+            configuration,
+            hidden,
+        }
+    }
+}
+
 /// Settings that the flags of a kubelet stand for.
 #[derive(Debug, Default)]
-pub(in super::super) struct FlagSettings<'h> {
+pub(in super::super) struct FlagSettings {
     /// Settings.
     pub(in super::super) settings: KubeletFlags,
     /// Flags that no setting stands for, with the reason.
-    pub(in super::super) refused: Vec<(&'h HostFlag, String)>,
+    pub(in super::super) refused: Vec<(HostFlag, String)>,
     /// Items of lists, and values, that are left out.
     pub(in super::super) left_out: Vec<LeftOutSetting>,
 }
 
-impl FlagSettings<'_> {
+impl FlagSettings {
     /// Part `kubelet` of a NodeConfig.
     pub(in super::super) fn kubelet(&self) -> Map<String, Value> {
         match serde_json::to_value(&self.settings.kubelet) {
@@ -85,7 +94,7 @@ impl FlagSettings<'_> {
 }
 
 /// Settings by flags, which are the node's own. Of a flag that stands there twice, the last one counts.
-pub(in super::super) fn flags(host: &HostInventory) -> FlagSettings<'_> {
+fn flags(host: &HostInventory) -> FlagSettings {
     let mut made = FlagSettings::default();
     let names: BTreeSet<&str> = host.kubelet.flags.iter().map(|flag| flag.name.as_str()).collect();
     let flags = names.into_iter().filter(|name| !OWN.contains(name));
@@ -104,7 +113,7 @@ pub(in super::super) fn flags(host: &HostInventory) -> FlagSettings<'_> {
             continue;
         }
         match made.settings.set(&flag.name, &value) {
-            Err(finding) if finding.severity == Severity::Error => made.refused.push((flag, finding.message)),
+            Err(finding) if finding.severity == Severity::Error => made.refused.push((flag.clone(), finding.message)),
             _ => {}
         }
     }
@@ -134,12 +143,28 @@ fn good_items(flag: &HostFlag, left_out: &mut Vec<LeftOutSetting>) -> String {
     items.join(",")
 }
 
-/// Settings of the kubelet by its configuration: those that a NodeConfig has under the same names, without zeros, which kubeadm
-/// writes for defaults. Beside them, those whose values the inventory does not have.
-pub(in super::super) fn of_config(host: &HostInventory) -> (Map<String, Value>, Vec<LeftOutSetting>) {
+/// Taints that the kubelet registers with: those of its flag, or else of its configuration.
+fn taints(host: &HostInventory, flags: &FlagSettings) -> Value {
+    if host.kubelet.flag("register-with-taints").is_some() {
+        return serde_json::to_value(&flags.settings.taints).unwrap_or_default();
+    }
+    let written = host.kubelet.field("registerWithTaints").and_then(Value::as_array);
+    let taints = written.into_iter().flatten().filter_map(Value::as_object);
+    let taints = taints.map(|taint| {
+        // The time of a taint is the API server's.
+        let fields = ["key", "value", "effect"].into_iter();
+        let fields = fields.filter_map(|name| Some((name.to_owned(), taint.get(name)?.clone())));
+        Value::Object(fields.filter(|(_, value)| value.as_str() != Some("")).collect())
+    });
+    taints.collect()
+}
+
+/// Settings of the kubelet by its configuration: those that a NodeConfig has as its own, without zeros, which kubeadm writes for
+/// defaults. Beside them, those whose values the inventory does not have.
+fn of_config(host: &HostInventory) -> (Map<String, Value>, Vec<LeftOutSetting>) {
     let mut fields = Map::new();
     let mut left_out = Vec::new();
-    for field in KUBELET_FIELDS {
+    for field in kubelet_own_fields() {
         let Some(value) = host.kubelet.field(field) else {
             continue;
         };
@@ -150,19 +175,49 @@ pub(in super::super) fn of_config(host: &HostInventory) -> (Map<String, Value>, 
             Value::Number(number) => number.as_f64() == Some(0.0),
             Value::Array(list) => list.is_empty(),
             Value::Object(entries) => entries.is_empty(),
-            Value::Bool(is_on) => field == "failSwapOn" && *is_on,
+            // What a NodeConfig says that is silent about it.
+            Value::Bool(is_on) => match field {
+                "failSwapOn" => *is_on,
+                "serverTLSBootstrap" => !*is_on,
+                _ => false,
+            },
         };
         if is_nothing {
             continue;
         }
         let value = match field {
-            "kubeReserved" | "systemReserved" => reserved(&value),
             "evictionHard" | "evictionSoft" | "evictionSoftGracePeriod" => texts(&value),
-            _ => value,
+            _ => kubelet_own_value(field, &value),
         };
         fields.insert(field.to_owned(), value);
     }
+    // As `--serialize-image-pulls`.
+    if host.kubelet.field("serializeImagePulls") == Some(&Value::Bool(true)) {
+        fields.entry("maxParallelImagePulls").or_insert_with(|| 1.into());
+    }
     (fields, left_out)
+}
+
+/// Names of the fields of its configuration that `extraConfig` takes, without zeros.
+fn others(host: &HostInventory) -> Vec<&'static str> {
+    let is_set = |field: &&'static str| {
+        let value = host.kubelet.field(field);
+        value.is_some_and(|value| value.is_boolean() || !is_zero(value))
+    };
+    let fields = kubelet_extra_fields(KubeletMinor::NEWEST).filter(|field| !OF_KUBEADM.contains(field));
+    fields.filter(is_set).collect()
+}
+
+/// Returns `true` for a value that stands for the kubelet's default.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(is_on) => !is_on,
+        Value::String(text) => ["", "0", "0s"].contains(&text.as_str()),
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(entries) => entries.values().all(is_zero),
+    }
 }
 
 /// Value without the parts that the inventory does not have; `Null` if it has none of it.
@@ -185,17 +240,6 @@ fn without_hidden(path: &str, value: &Value, left_out: &mut Vec<LeftOutSetting>)
         }
         other => other.clone(),
     }
-}
-
-/// Reserved resources under the names of a NodeConfig.
-fn reserved(value: &Value) -> Value {
-    let entries = value.as_object().into_iter().flatten();
-    let entries = entries.map(|(key, value)| match (key.as_str(), value.as_str()) {
-        ("ephemeral-storage", _) => ("ephemeralStorage".to_owned(), value.clone()),
-        ("pid", Some(text)) => ("pid".to_owned(), text.parse::<u64>().map_or(value.clone(), Value::from)),
-        _ => (key.clone(), value.clone()),
-    });
-    Value::Object(entries.collect())
 }
 
 /// Object whose values are texts, as thresholds are.
@@ -269,6 +313,64 @@ mod tests {
         assert_eq!(made.settings.labels.keys().collect::<Vec<_>>(), ["a", "c"]);
         assert_eq!((made.left_out.len(), made.refused.len()), (3, 1), "{:?}", made.left_out);
         assert!(made.left_out.iter().all(|entry| entry.reason == NOT_THERE));
+    }
+
+    #[test]
+    fn configuration_is_taken_over_field_by_field() {
+        for field in kubelet_own_fields() {
+            let mut host = HostInventory::default();
+            host.kubelet.config = Some(serde_json::json!({ field: { "a": "1" } }));
+            assert!(of_config(&host).0.contains_key(field), "{field}");
+        }
+        let mut host = HostInventory::default();
+        host.kubelet.config = Some(serde_json::json!({
+            "seccompDefault": false,
+            "serverTLSBootstrap": true,
+            "providerID": "aws:///eu-central-1a/i-0abc",
+            "serializeImagePulls": true,
+            "failSwapOn": true,
+            "kubeReserved": { "ephemeral-storage": "1Gi", "pid": "1000" },
+        }));
+        let wanted = serde_json::json!({
+            "seccompDefault": false,
+            "serverTLSBootstrap": true,
+            "providerID": "aws:///eu-central-1a/i-0abc",
+            "maxParallelImagePulls": 1,
+            "kubeReserved": { "ephemeralStorage": "1Gi", "pid": 1000 },
+        });
+        assert_eq!(Value::Object(of_config(&host).0), wanted);
+    }
+
+    #[test]
+    fn fields_that_are_no_settings_are_named_without_zeros() {
+        let mut host = HostInventory::default();
+        host.kubelet.config = Some(serde_json::json!({
+            "authorization": { "mode": "Webhook" },
+            "cpuCFSQuota": false,
+            "cpuManagerReconcilePeriod": "0s",
+            "logging": { "flushFrequency": 0, "options": { "json": { "infoBufferSize": "0" } } },
+            "maxPods": 200,
+            "registryPullQPS": 10,
+            "staticPodPath": "/etc/kubernetes/manifests",
+        }));
+        assert_eq!(others(&host), ["cpuCFSQuota", "registryPullQPS"]);
+    }
+
+    #[test]
+    fn taints_of_a_flag_count_before_those_of_the_configuration() {
+        let mut one = host(&[]);
+        one.kubelet.config = Some(serde_json::json!({ "registerWithTaints": [
+            { "key": "dedicated", "value": "", "effect": "NoSchedule", "timeAdded": null },
+        ] }));
+        let wanted = serde_json::json!([{ "key": "dedicated", "effect": "NoSchedule" }]);
+        assert_eq!(taints(&one, &flags(&one)), wanted);
+        one.kubelet.flags = host(&[("register-with-taints", "a=b:NoExecute")]).kubelet.flags;
+        let wanted = serde_json::json!([{ "key": "a", "value": "b", "effect": "NoExecute" }]);
+        assert_eq!(taints(&one, &flags(&one)), wanted);
+        assert_eq!(
+            taints(&HostInventory::default(), &FlagSettings::default()),
+            serde_json::json!([])
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use basalt_inventory::{HostDevice, HostModule, HostSysctl};
 
+use super::super::parts::{SysctlFate, WantedSysctl};
 use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
@@ -277,80 +278,67 @@ fn kernel_arguments(help: &str, words: &[String], number: usize, file: &str) -> 
     }
 }
 
-/// Settings of files that people wrote, and that the image does not have alike.
-fn wanted<'s>(subject: &'s HostSubject<'_>) -> impl Iterator<Item = (&'s HostSysctl, &'s str)> {
-    let wanted = subject.host.sysctls.iter();
-    let wanted = wanted.filter(move |setting| parts::is_wanted(setting, subject.node));
-    wanted.map(|setting| (setting, setting.configured.as_deref().unwrap_or_default()))
+/// File of a setting.
+fn file_of(setting: &HostSysctl) -> &str {
+    setting.file.as_deref().unwrap_or("/etc/sysctl.d")
 }
 
 fn sysctl(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    for (setting, value) in wanted(subject).filter(|(setting, _)| !parts::is_lower(setting, subject.node)) {
-        let file = setting.file.as_deref().unwrap_or("/etc/sysctl.d");
-        if parts::is_secret(setting) {
-            let given = subject
-                .given
-                .section("sysctls")
-                .and_then(|given| given.get(&setting.key));
-            if given.is_some() {
-                continue;
+    for WantedSysctl { setting, value, fate } in parts::wanted_sysctls(subject.host, subject.node) {
+        let key = &setting.key;
+        match fate {
+            SysctlFate::Secret => {
+                let given = subject.given.section("sysctls").and_then(|given| given.get(key));
+                if given.is_none() {
+                    found.add(
+                        file_of(setting),
+                        format!("{key} is set: {}", parts::NOT_THERE),
+                        "write it into `sysctls` of the NodeConfig by hand, if it is wanted",
+                    );
+                }
             }
-            let message = format!("{} is set: {}", setting.key, parts::NOT_THERE);
-            found.add(
-                file,
-                message,
-                "write it into `sysctls` of the NodeConfig by hand, if it is wanted",
-            );
-            continue;
+            SysctlFate::Kept => {
+                let image = subject.node.sysctls.get(key);
+                let image = image.map_or_else(
+                    || "the image leaves it to the kernel".to_owned(),
+                    |value| format!("the image has {value}"),
+                );
+                found.add_lines(
+                    file_of(setting),
+                    format!("{key} is {}; {image}", boundary::shown(value)),
+                    "in the NodeConfig",
+                    ("sysctls", serde_json::json!({ key: parts::sysctl_value(value) })),
+                );
+            }
+            SysctlFate::Lower { .. } | SysctlFate::Refused(_) => {}
         }
-        if parts::refusal(&setting.key, value).is_some() {
-            continue;
-        }
-        let image = subject.node.sysctls.get(&setting.key);
-        let image = image.map_or_else(
-            || "the image leaves it to the kernel".to_owned(),
-            |value| format!("the image has {value}"),
-        );
-        found.add_lines(
-            file,
-            format!("{} is {}; {image}", setting.key, boundary::shown(value)),
-            "in the NodeConfig",
-            (
-                "sysctls",
-                serde_json::json!({ &setting.key: parts::sysctl_value(value) }),
-            ),
-        );
     }
 }
 
 fn sysctl_lower(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    for (setting, value) in wanted(subject).filter(|(setting, _)| parts::is_lower(setting, subject.node)) {
-        let image = subject.node.sysctls.get(&setting.key).map_or("more", String::as_str);
-        found.add_lines(
-            setting.file.as_deref().unwrap_or("/etc/sysctl.d"),
-            format!("{} is {value}; the image has {image}", setting.key),
-            "leave it out, unless the lower value is wanted; else",
-            (
-                "sysctls",
-                serde_json::json!({ &setting.key: parts::sysctl_value(value) }),
-            ),
-        );
+    for WantedSysctl { setting, value, fate } in parts::wanted_sysctls(subject.host, subject.node) {
+        let key = &setting.key;
+        if let SysctlFate::Lower { image } = fate {
+            found.add_lines(
+                file_of(setting),
+                format!("{key} is {value}; the image has {image}"),
+                "leave it out, unless the lower value is wanted; else",
+                ("sysctls", serde_json::json!({ key: parts::sysctl_value(value) })),
+            );
+        }
     }
 }
 
 fn sysctl_refused(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let shown =
-        wanted(subject).filter(|(setting, _)| !parts::is_secret(setting) && !parts::is_lower(setting, subject.node));
-    for (setting, value) in shown {
-        if let Some(reason) = parts::refusal(&setting.key, value) {
-            let file = setting.file.as_deref().unwrap_or("/etc/sysctl.d");
+    for WantedSysctl { setting, value, fate } in parts::wanted_sysctls(subject.host, subject.node) {
+        if let SysctlFate::Refused(reason) = fate {
             let message = format!(
                 "{} is {}: {}",
                 setting.key,
                 boundary::shown(value),
                 boundary::shown(&reason)
             );
-            found.add(file, message, "leave it out");
+            found.add(file_of(setting), message, "leave it out");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Rules about the kubelet and what it starts.
 
+use basalt_inventory::HostKubelet;
 use basalt_node::paths;
 
-use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
+use super::super::{HostFound, HostRule, HostSubject, boundary, listed};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
 /// Static pods of a control plane that kubeadm made.
@@ -105,7 +106,7 @@ fn static_pod(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let fields = parts::flags(subject.host).kubelet();
+    let fields = subject.kubelet.flags.kubelet();
     if fields.is_empty() {
         return;
     }
@@ -125,11 +126,11 @@ fn flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    for (flag, reason) in parts::flags(subject.host).refused {
+    for (flag, reason) in &subject.kubelet.flags.refused {
         found.add(
             &flag.file,
             format!("the kubelet has --{}={}", flag.name, boundary::shown(&flag.value)),
-            format!("leave it out: {}", boundary::shown(&reason)),
+            format!("leave it out: {}", boundary::shown(reason)),
         );
     }
     if subject.given.at("/cluster/dns").is_some() {
@@ -147,14 +148,24 @@ fn unknown_flag(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 
 fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let kubelet = &subject.host.kubelet;
-    let (fields, _) = parts::of_config(subject.host);
+    let fields = subject.kubelet.configuration.clone();
     if !fields.is_empty() {
         let names = listed(fields.keys().map(String::as_str), 8);
         found.add_lines(
-            kubelet.config_file.as_deref().unwrap_or(paths::KUBEADM_CONFIG),
+            config_file(kubelet),
             format!("the kubelet's configuration has {names}"),
             "nothing is to be done if the cluster's `kubelet-config` has them; else in the NodeConfig",
             ("kubelet", serde_json::Value::Object(fields)),
+        );
+    }
+    let is_said = |field: &&&str| subject.given.at(&format!("/kubelet/extraConfig/{field}")).is_some();
+    let others = subject.kubelet.others.iter().filter(|field| !is_said(field)).copied();
+    let others: Vec<&str> = others.collect();
+    if !others.is_empty() {
+        found.add(
+            config_file(kubelet),
+            format!("the kubelet's configuration has {}", listed(others, 8)),
+            "nothing is to be done if the cluster's `kubelet-config` has them; else in the NodeConfig: `kubelet.extraConfig`",
         );
     }
     for (file, fields) in kubelet
@@ -174,10 +185,10 @@ fn config(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 }
 
 fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    let settings = parts::flags(subject.host).settings;
-    let labels = settings.labels;
-    if let Some(flag) = subject.host.kubelet.flag("node-labels").filter(|_| !labels.is_empty()) {
-        let lines = serde_json::to_value(&labels).unwrap_or_default();
+    let kubelet = &subject.host.kubelet;
+    let labels = &subject.kubelet.flags.settings.labels;
+    if let Some(flag) = kubelet.flag("node-labels").filter(|_| !labels.is_empty()) {
+        let lines = serde_json::to_value(labels).unwrap_or_default();
         let names = listed(labels.keys().map(String::as_str), 6);
         found.add_lines(
             &flag.file,
@@ -186,22 +197,25 @@ fn label(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             ("labels", lines),
         );
     }
-    let taints = settings.taints;
-    if let Some(flag) = subject
-        .host
-        .kubelet
-        .flag("register-with-taints")
-        .filter(|_| !taints.is_empty())
-    {
-        let lines = serde_json::to_value(&taints).unwrap_or_default();
-        let names = listed(taints.iter().map(|taint| taint.key.as_str()), 6);
-        found.add_lines(
-            &flag.file,
-            format!("the kubelet registers with the taints {names}"),
-            "in the NodeConfig",
-            ("taints", lines),
-        );
+    let taints = &subject.kubelet.taints;
+    let written = taints.as_array().into_iter().flatten();
+    let keys: Vec<&str> = written.filter_map(|taint| taint.get("key")?.as_str()).collect();
+    if keys.is_empty() {
+        return;
     }
+    let place = kubelet.flag("register-with-taints").map(|flag| flag.file.as_str());
+    let names = listed(keys, 6);
+    found.add_lines(
+        place.unwrap_or_else(|| config_file(kubelet)),
+        format!("the kubelet registers with the taints {names}"),
+        "in the NodeConfig",
+        ("taints", taints.clone()),
+    );
+}
+
+/// File with the kubelet's configuration.
+fn config_file(kubelet: &HostKubelet) -> &str {
+    kubelet.config_file.as_deref().unwrap_or(paths::KUBEADM_CONFIG)
 }
 
 fn credential_provider(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {

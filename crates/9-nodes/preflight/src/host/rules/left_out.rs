@@ -12,7 +12,7 @@ pub(super) const RULES: [HostRule; 1] = [HostRule {
 }];
 
 fn left_out(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
-    for setting in &subject.left_out {
+    for setting in subject.left_out {
         found.add(
             "the NodeConfig",
             setting.to_string(),

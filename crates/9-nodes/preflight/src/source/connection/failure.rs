@@ -1,43 +1,35 @@
-//! Connections that do not come about: what it is, by the words of TLS and the system.
+//! Requests without an answer.
 
-/// Words of a failure, and advice.
-const KNOWN: [(&[&str], &str); 6] = [
-    (
-        &["UnknownIssuer", "BadSignature"],
-        "it answers, with a certificate that the kubeconfig's certificate authority has not signed: the kubeconfig is of another cluster, or of this \
-         one before its authority was renewed",
-    ),
-    (
-        &["not valid for name", "NotValidForName"],
-        "it answers, with a certificate for other names: have the kubeconfig's `server` be one of those",
-    ),
-    (
-        &["certificate expired", "Expired", "not valid yet", "NotValidYet"],
-        "it answers, with a certificate that is not valid now: renew it (`kubeadm certs check-expiration` on the control plane), or set the clock here",
-    ),
-    (
-        &["corrupt message"],
-        "something answers there without TLS: is it the port of the API server, and no proxy or `http://` in between?",
-    ),
-    (
-        &["lookup address", "host not found"],
-        "the name in the kubeconfig's `server` is not known here: /etc/hosts and DNS have it elsewhere",
-    ),
-    (
-        &["Connection refused", "connection refused"],
-        "nothing listens there: is it the address and the port of the API server?",
-    ),
-];
+use basalt_join::connection_defect::ConnectionDefect;
 
-/// Advice for a request without an answer, by the words of the client.
-pub(in crate::source) fn help(reason: &str) -> &'static str {
-    let known = KNOWN
-        .iter()
-        .find(|(words, _)| words.iter().any(|word| reason.contains(word)));
-    known.map_or(
-        "does `kubectl --kubeconfig FILE get nodes` work from here?",
-        |(_, help)| *help,
-    )
+/// Request without an answer that can be used.
+#[derive(Debug)]
+pub(in crate::source) struct UnansweredRequest {
+    /// Words of the client.
+    pub(in crate::source) reason: String,
+    /// Remedy.
+    pub(in crate::source) help: &'static str,
+}
+
+impl UnansweredRequest {
+    /// Request of which nothing more than the reason is known.
+    pub(in crate::source) fn new(reason: String) -> Self {
+        Self {
+            reason,
+            help: "does `kubectl --kubeconfig FILE get nodes` work from here?",
+        }
+    }
+
+    /// Request that failed in the client.
+    pub(super) fn of(error: &ureq::Error) -> Self {
+        let unknown = Self::new(error.to_string());
+        // The client has the name in the URL alone.
+        let help = ConnectionDefect::of(error).and_then(|defect| defect.kubeconfig_help(false));
+        Self {
+            help: help.unwrap_or(unknown.help),
+            ..unknown
+        }
+    }
 }
 
 #[cfg(test)]
@@ -45,22 +37,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_keeps_tls_from_working_is_told() {
-        for (reason, word) in [
-            ("io: invalid peer certificate: UnknownIssuer", "another cluster"),
-            (
-                "io: invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for b",
-                "other names",
-            ),
-            ("io: received corrupt message of type InvalidContentType", "without TLS"),
-            (
-                "io: failed to lookup address information: Name or service not known",
-                "not known here",
-            ),
-            ("io: Connection refused (os error 111)", "nothing listens"),
-            ("timeout: global", "kubectl"),
+    fn what_keeps_a_connection_from_coming_about_is_told() {
+        let refused = std::io::ErrorKind::ConnectionRefused;
+        for (error, words) in [
+            (ureq::Error::Io(refused.into()), "nothing listens"),
+            (ureq::Error::HostNotFound, "not known here"),
+            (ureq::Error::ConnectionFailed, "kubectl"),
         ] {
-            assert!(help(reason).contains(word), "{reason}: {}", help(reason));
+            let request = UnansweredRequest::of(&error);
+            assert!(request.help.contains(words), "{request:?}");
         }
     }
 }
