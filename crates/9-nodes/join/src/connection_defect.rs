@@ -147,7 +147,7 @@ mod tests {
                 "without TLS",
             ),
         ] {
-            let help = of_tls(error).kubeconfig_help(false).expect("a remedy");
+            let help = of_tls(error).kubeconfig_help(false).expect("help");
             assert!(help.contains(words), "{help}");
         }
         let revoked = of_tls(certificate(CertificateError::Revoked));
