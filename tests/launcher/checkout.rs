@@ -136,6 +136,48 @@ pub fn unchanged_command_runs_offline(machine: &Machine) -> Result<(), Failed> {
     ensure(ran.stdout.is_empty(), || ran.stdout.clone())
 }
 
+/// Name of the file with the path of the command.
+const NOTE: &str = "a checkout/target/launcher";
+
+pub fn disk_is_full(machine: &Machine) -> Result<(), Failed> {
+    machine.run(&[])?.ended_with(0)?;
+    let note = machine.root.join(NOTE);
+    let whole = fs_err::read_to_string(&note)?;
+    fs_err::os::unix::fs::symlink("/dev/full", note.with_extension("new"))?;
+    for is_there in [true, false] {
+        if !is_there {
+            machine.remove(NOTE)?;
+        }
+        machine.change_source()?;
+        let ran = machine.run(&["status"])?.ended_with(0)?;
+        has_all(&ran.stdout, &["arguments: status\n"])?;
+        ensure(!ran.stderr.contains("No space left"), || ran.stderr.clone())?;
+        // No part of it, either.
+        let kept = is_there.then(|| whole.clone());
+        let found = fs_err::read_to_string(&note).ok();
+        ensure(found == kept, || format!("the note has become {found:?}"))?;
+    }
+    Ok(())
+}
+
+pub fn torn_note_is_written_again(machine: &Machine) -> Result<(), Failed> {
+    machine.run(&[])?.ended_with(0)?;
+    let whole = fs_err::read_to_string(machine.root.join(NOTE))?;
+    for torn in ["", "targ", "target", "target/tool", "target/tool/basa"] {
+        ensure(whole.starts_with(torn), || whole.clone())?;
+        machine.file(NOTE, torn)?;
+        let ran = machine.run(&["status"])?.ended_with(0)?;
+        has_all(&ran.stdout, &["arguments: status\n"])?;
+        let found = fs_err::read_to_string(machine.root.join(NOTE))?;
+        ensure(found == whole, || format!("after {torn:?}, the note is {found:?}"))?;
+    }
+    // A folder is no command.
+    machine.file(NOTE, "target/tool")?;
+    machine.remove("bin/cargo")?;
+    let ran = machine.run(&["status"])?.ended_with(3)?;
+    has_all(&ran.stderr, &["this machine lacks Rust (cargo)"])
+}
+
 pub fn read_only_checkout(machine: &Machine) -> Result<(), Failed> {
     machine.set_mode("", 0o555)?;
     let ran = machine.run(&["status"])?.ended_with(3)?;
