@@ -1,5 +1,8 @@
 //! Checkouts: built and not, reached by links, from other folders, read-only, without a network, with other line ends.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use basalt_process::Command;
 use basalt_tests::{Failed, ensure, has_all};
 
@@ -176,6 +179,26 @@ pub fn torn_note_is_written_again(machine: &Machine) -> Result<(), Failed> {
     machine.remove("bin/cargo")?;
     let ran = machine.run(&["status"])?.ended_with(3)?;
     has_all(&ran.stderr, &["this machine lacks Rust (cargo)"])
+}
+
+pub fn path_is_not_utf_8(machine: &Machine) -> Result<(), Failed> {
+    let link = machine.root.join("home/basalt");
+    for (name, code) in [(&b"caf\xe9"[..], 3), ("café au lait".as_bytes(), 0)] {
+        let folder = machine.root.as_std_path().join(OsStr::from_bytes(name));
+        fs_err::rename(&machine.checkout, &folder)?;
+        fs_err::os::unix::fs::symlink(folder.join("basalt"), &link)?;
+        let ran = machine.call().script(link.clone()).run(&["status"]);
+        machine.remove("home/basalt")?;
+        fs_err::rename(&folder, &machine.checkout)?;
+        let ran = ran?.ended_with(code)?;
+        if code == 0 {
+            has_all(&ran.stdout, &["arguments: status\n", "/café au lait\n"])?;
+        } else {
+            has_all(&ran.stderr, &["the path of this checkout is not UTF-8. Move"])?;
+            machine.not_called(&["cargo"])?;
+        }
+    }
+    Ok(())
 }
 
 pub fn read_only_checkout(machine: &Machine) -> Result<(), Failed> {
