@@ -1,5 +1,8 @@
 //! Checkouts: built and not, reached by links, from other folders, read-only, without a network, with other line ends.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use basalt_process::Command;
 use basalt_tests::{Failed, ensure, has_all};
 
@@ -134,6 +137,68 @@ pub fn unchanged_command_runs_offline(machine: &Machine) -> Result<(), Failed> {
     );
     has_all(&ran.stderr, &["failed to download from the registry", &rust])?;
     ensure(ran.stdout.is_empty(), || ran.stdout.clone())
+}
+
+/// Name of the file with the path of the command.
+const NOTE: &str = "a checkout/target/launcher";
+
+pub fn disk_is_full(machine: &Machine) -> Result<(), Failed> {
+    machine.run(&[])?.ended_with(0)?;
+    let note = machine.root.join(NOTE);
+    let whole = fs_err::read_to_string(&note)?;
+    fs_err::os::unix::fs::symlink("/dev/full", note.with_extension("new"))?;
+    for is_there in [true, false] {
+        if !is_there {
+            machine.remove(NOTE)?;
+        }
+        machine.change_source()?;
+        let ran = machine.run(&["status"])?.ended_with(0)?;
+        has_all(&ran.stdout, &["arguments: status\n"])?;
+        ensure(!ran.stderr.contains("No space left"), || ran.stderr.clone())?;
+        // No part of it, either.
+        let kept = is_there.then(|| whole.clone());
+        let found = fs_err::read_to_string(&note).ok();
+        ensure(found == kept, || format!("the note has become {found:?}"))?;
+    }
+    Ok(())
+}
+
+pub fn torn_note_is_written_again(machine: &Machine) -> Result<(), Failed> {
+    machine.run(&[])?.ended_with(0)?;
+    let whole = fs_err::read_to_string(machine.root.join(NOTE))?;
+    for torn in ["", "targ", "target", "target/tool", "target/tool/basa"] {
+        ensure(whole.starts_with(torn), || whole.clone())?;
+        machine.file(NOTE, torn)?;
+        let ran = machine.run(&["status"])?.ended_with(0)?;
+        has_all(&ran.stdout, &["arguments: status\n"])?;
+        let found = fs_err::read_to_string(machine.root.join(NOTE))?;
+        ensure(found == whole, || format!("after {torn:?}, the note is {found:?}"))?;
+    }
+    // A folder is no command.
+    machine.file(NOTE, "target/tool")?;
+    machine.remove("bin/cargo")?;
+    let ran = machine.run(&["status"])?.ended_with(3)?;
+    has_all(&ran.stderr, &["this machine lacks Rust (cargo)"])
+}
+
+pub fn path_is_not_utf_8(machine: &Machine) -> Result<(), Failed> {
+    let link = machine.root.join("home/basalt");
+    for (name, code) in [(&b"caf\xe9"[..], 3), ("café au lait".as_bytes(), 0)] {
+        let folder = machine.root.as_std_path().join(OsStr::from_bytes(name));
+        fs_err::rename(&machine.checkout, &folder)?;
+        fs_err::os::unix::fs::symlink(folder.join("basalt"), &link)?;
+        let ran = machine.call().script(link.clone()).run(&["status"]);
+        machine.remove("home/basalt")?;
+        fs_err::rename(&folder, &machine.checkout)?;
+        let ran = ran?.ended_with(code)?;
+        if code == 0 {
+            has_all(&ran.stdout, &["arguments: status\n", "/café au lait\n"])?;
+        } else {
+            has_all(&ran.stderr, &["the path of this checkout is not UTF-8. Move"])?;
+            machine.not_called(&["cargo"])?;
+        }
+    }
+    Ok(())
 }
 
 pub fn read_only_checkout(machine: &Machine) -> Result<(), Failed> {

@@ -13,8 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Programs of the host that the launcher and the fake programs call.
 const TOOLS: &[&str] = &[
-    "awk", "cat", "cksum", "cp", "date", "dirname", "find", "grep", "id", "mkdir", "mktemp", "readlink", "rm", "sed",
-    "touch",
+    "awk", "cat", "cksum", "cp", "date", "dirname", "find", "grep", "id", "mkdir", "mktemp", "mv", "readlink", "rm",
+    "sed", "touch",
 ];
 
 /// Fake programs that belong to no package of [`PACKAGES`].

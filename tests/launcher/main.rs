@@ -48,6 +48,9 @@ const CASES: &[Case] = &[
         BOTH,
         checkout::unchanged_command_runs_offline,
     ),
+    ("path_is_not_utf_8", BOTH, checkout::path_is_not_utf_8),
+    ("disk_is_full", BOTH, checkout::disk_is_full),
+    ("torn_note_is_written_again", BOTH, checkout::torn_note_is_written_again),
     ("read_only_checkout", ORDINARY, checkout::read_only_checkout),
     ("ci_script_runs_the_tests", ROOT, checkout::ci_script_runs_the_tests),
     (
@@ -66,6 +69,7 @@ const CASES: &[Case] = &[
         BOTH,
         packages::temporary_folder_is_missing,
     ),
+    ("temporary_folder_is_full", BOTH, packages::temporary_folder_is_full),
     (
         "built_command_needs_no_compiler",
         BOTH,

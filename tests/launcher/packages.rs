@@ -87,6 +87,23 @@ pub fn temporary_folder_is_missing(machine: &Machine) -> Result<(), Failed> {
     machine.not_called(&["apt-get", "cargo"])
 }
 
+pub fn temporary_folder_is_full(machine: &Machine) -> Result<(), Failed> {
+    fs_err::create_dir(machine.root.join("full"))?;
+    machine.set_mode("../full", 0o777)?;
+    fs_err::os::unix::fs::symlink("/dev/full", machine.root.join("full/probe.c"))?;
+    machine.remove("bin/mktemp")?;
+    machine.link("mktemp", "bin/mktemp")?;
+    let ran = machine.run(&["status"])?.ended_with(3)?;
+    let words = format!(
+        "basalt: {}/full cannot be written: its disk may be full. TMPDIR can",
+        machine.root
+    );
+    has_all(&ran.stderr, &[&words])?;
+    // The compiler, which would find no program in the file, is not to blame.
+    ensure(!ran.stderr.contains("lacks"), || ran.stderr.clone())?;
+    machine.not_called(&["apt-get", "cargo", "cc"])
+}
+
 pub fn built_command_needs_no_compiler(machine: &Machine) -> Result<(), Failed> {
     machine.run(&[])?.ended_with(0)?;
     machine.uninstall("gcc")?;

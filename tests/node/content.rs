@@ -108,6 +108,48 @@ pub fn accounts_have_numbers_that_stay(fixture: &Fixture) -> Result<(), Failed> 
     ensure(wrong.is_empty(), || wrong.join("\n"))
 }
 
+/// Files of the root that root alone may read, by the CIS Kubernetes benchmark (docs/node/cis.md).
+const OF_ROOT_ALONE: &[&str] = &["usr/lib/systemd/system/kubelet.service"];
+
+pub fn files_of_root_alone_are_readable_by_nobody_else(fixture: &Fixture) -> Result<(), Failed> {
+    for path in OF_ROOT_ALONE {
+        let metadata = fs_err::symlink_metadata(fixture.files()?.join(path))?;
+        let mode = metadata.permissions().mode() & 0o7777;
+        ensure(mode == 0o600, || format!("{path} has the mode {mode:o}"))?;
+    }
+    Ok(())
+}
+
+/// File of modules that are loaded at boot, which decides what LoadPin trusts.
+const LOADPIN: &str = "10-loadpin.conf";
+
+pub fn the_first_module_comes_from_the_root(fixture: &Fixture) -> Result<(), Failed> {
+    let folder = fixture.files()?.join("usr/lib/modules-load.d");
+    let mut names = Vec::new();
+    for entry in folder.read_dir_utf8()? {
+        names.push(entry?.file_name().to_owned());
+    }
+    names.sort();
+    ensure(names.first().is_some_and(|name| name == LOADPIN), || {
+        format!("{LOADPIN} is not the first of {names:?}")
+    })?;
+    let text = fs_err::read_to_string(folder.join(LOADPIN))?;
+    let named: Vec<String> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(|line| line.replace('-', "_"))
+        .collect();
+    let mut modules = BTreeSet::new();
+    for path in files_below(&fixture.files()?.join("usr/lib/modules"))? {
+        let name = path.file_name().unwrap_or_default();
+        modules.extend(name.split_once(".ko").map(|(module, _)| module.replace('-', "_")));
+    }
+    ensure(
+        !named.is_empty() && named.iter().all(|name| modules.contains(name)),
+        || format!("{LOADPIN} names {named:?}, and the image has {} modules", modules.len()),
+    )
+}
+
 /// Dynamic dependencies of an ELF file, and the compiler that made it.
 #[derive(Debug, Default)]
 struct Needs {

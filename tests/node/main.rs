@@ -34,6 +34,14 @@ const TESTS: &[TestCase<Fixture>] = &[
         content::accounts_have_numbers_that_stay,
     ),
     (
+        "files_of_root_alone_are_readable_by_nobody_else",
+        content::files_of_root_alone_are_readable_by_nobody_else,
+    ),
+    (
+        "the_first_module_comes_from_the_root",
+        content::the_first_module_comes_from_the_root,
+    ),
+    (
         "programs_are_of_this_distribution",
         content::programs_are_of_this_distribution,
     ),

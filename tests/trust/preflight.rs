@@ -1,13 +1,36 @@
 //! `basalt preflight` with the facts of the image that the checkout builds.
 
 use basalt_document::Document;
-use basalt_preflight::{ManifestObject, NodeFacts, RuleExample, examine, rules};
+use basalt_preflight::{ManifestObject, NodeFacts, RuleExample, Storage, examine, rules};
 use basalt_tests::{Failed, TestDirectory, ensure, has_all};
 
 use crate::fixture::Fixture;
 
 /// Folder of the manifests that are modelled after add-ons.
 const ADDONS: &str = "crates/9-nodes/preflight/tests/addons";
+
+/// Paths of the host that charts mount, and the file systems that they are on (docs/node/host-paths.md).
+const HOST_PATHS: &[(&str, Storage)] = &[
+    ("/data/minio", Storage::State),
+    ("/etc/cni/net.d", Storage::State),
+    ("/etc/iscsi/initiatorname.iscsi", Storage::State),
+    ("/etc/kubernetes/manifests", Storage::State),
+    ("/etc/multipath/bindings", Storage::State),
+    ("/etc/nvme/hostnqn", Storage::State),
+    ("/home/user", Storage::State),
+    ("/mnt/disks", Storage::State),
+    ("/opt/cni/bin", Storage::State),
+    ("/root/.docker", Storage::State),
+    ("/srv/data", Storage::State),
+    ("/usr/libexec/kubernetes/kubelet-plugins/volume/exec", Storage::State),
+    ("/usr/local/bin", Storage::State),
+    ("/var/lib/kubelet/plugins_registry", Storage::State),
+    ("/run/udev", Storage::Memory),
+    ("/etc/containerd/certs.d", Storage::Overlay),
+    ("/sys/kernel/debug/tracing", Storage::Kernel),
+    ("/longhorn", Storage::Image),
+    ("/usr/share/elasticsearch", Storage::Image),
+];
 
 /// Facts of the node, from the command.
 fn facts(fixture: &Fixture<'_>) -> Result<NodeFacts, Failed> {
@@ -63,11 +86,23 @@ pub fn facts_are_those_of_the_image(directory: &TestDirectory) -> Result<(), Fai
     for path in [
         "/usr/bin/mount",
         "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/ssl/cert.pem",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/usr/share/ca-certificates/ca-certificates.crt",
         "/lib/modules",
         "/opt/cni/bin",
+        "/sys/kernel/debug",
+        "/usr/local/bin",
     ] {
         ensure(node.locate(path).is_there(), || {
             format!("{path}: {:?}", node.locate(path))
+        })?;
+    }
+    for (path, storage) in HOST_PATHS {
+        let located = node.locate(path);
+        ensure(located.storage == *storage, || {
+            format!("{path} is not on {storage:?}: {located:?}")
         })?;
     }
     ensure(node.os_release.get("ID").is_some_and(|id| id == "basalt"), || {

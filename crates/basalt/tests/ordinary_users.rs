@@ -5,9 +5,11 @@
 
 mod fixture;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use basalt_test_output::skip_this;
@@ -60,7 +62,18 @@ impl User {
     }
 
     fn run(&self, arguments: &[&str], variables: &[(&str, &Utf8Path)]) -> Output {
+        let mut command = self.command(arguments);
+        self.output(command.envs(variables.iter().copied()))
+    }
+
+    /// Output of a command of this user.
+    fn output(&self, command: &mut Command) -> Output {
         let _lock = lock();
+        command.output().expect("started")
+    }
+
+    /// The command, in the home.
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = basalt_process::Command::new(self.program()).to_std();
         command
             .args(arguments)
@@ -68,12 +81,11 @@ impl User {
             .env("HOME", self.home())
             .env("PATH", "/usr/bin:/bin")
             .env("BASALT_ROOT", self.fixture.path().join("checkout"))
-            .envs(variables.iter().copied())
             .current_dir(self.home())
             .stdin(Stdio::null())
             .uid(self.id)
             .gid(self.id);
-        command.output().expect("started")
+        command
     }
 }
 
@@ -147,4 +159,106 @@ fn a_home_that_cannot_be_written_is_named() {
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains(user.home().as_str()), "{text}");
+}
+
+/// Exit code after a write to a closed pipe: 128 + SIGPIPE.
+const CLOSED_PIPE: i32 = 141;
+
+/// Write end of a pipe that nobody reads.
+fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+/// The environments of `environments.rs` that do not depend on who runs that one, in one test: each user costs a copy of the
+/// command.
+#[test]
+fn environments_are_met_by_nobody_as_by_root() {
+    let Some(user) = User::new(NOBODY) else { return };
+    let not_utf8 = OsStr::from_bytes(b"caf\xe9");
+
+    // Pipes and disks.
+    for arguments in [&["store", "path"][..], &["completions", "bash"]] {
+        let output = user.output(user.command(arguments).stdout(closed_pipe()));
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(CLOSED_PIPE), "{arguments:?}");
+        let full = fs_err::File::options().write(true).open("/dev/full").expect("opened");
+        let output = user.output(user.command(arguments).stdout(full.into_file()));
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        assert!(text.contains("cannot write to standard output"), "{text}");
+    }
+
+    // Values that are not UTF-8.
+    for variable in ["BASALT_STORE", "BASALT_ROOT", "BASALT_CACHE"] {
+        let output = user.output(user.command(&["status"]).env(variable, not_utf8));
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{variable}: {text}");
+        assert!(text.contains(variable) && text.contains("not UTF-8"), "{text}");
+    }
+
+    // Colours.
+    let cases: [(&[(&str, &str)], bool); 3] = [
+        (&[], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+    ];
+    for (variables, coloured) in cases {
+        let mut command = user.command(&["check", "/no/such/file"]);
+        let output = user.output(command.envs(variables.iter().copied()));
+        assert_eq!(stderr(&output).contains('\x1b'), coloured, "{variables:?}");
+    }
+}
+
+#[test]
+fn stores_of_nobody_are_where_they_are_said_to_be() {
+    let Some(user) = User::new(NOBODY) else { return };
+    // A relative path, spaces, commas and quotes, another folder of caches, a home by a link.
+    let link = user.fixture.path().join("link");
+    fs_err::os::unix::fs::symlink("home", &link).expect("linked");
+    for (variable, value, store) in [
+        ("BASALT_STORE", "here/store", "here/store"),
+        ("BASALT_STORE", "a store, 'quoted'", "a store, 'quoted'"),
+        ("XDG_CACHE_HOME", user.home().join("caches").as_str(), "caches/basalt"),
+        ("HOME", link.as_str(), ".cache/basalt"),
+    ] {
+        let output = user.output(user.command(&["store", "path"]).env(variable, value));
+        let text = stderr(&output);
+        assert!(output.status.success(), "{variable}={value}: {text}");
+        let said = String::from_utf8(output.stdout).expect("UTF-8");
+        let said = Utf8Path::new(said.trim_end_matches('\n'));
+        assert_eq!(
+            said.canonicalize_utf8().expect("made"),
+            user.home().canonicalize_utf8().expect("made").join(store),
+            "{variable}={value}"
+        );
+        assert!(
+            user.home().join(store).join("basalt-store").is_file(),
+            "{variable}={value}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_of_nobodys_that_is_no_store_is_left_alone() {
+    let Some(user) = User::new(NOBODY) else { return };
+    let folder = user.home().join("photos");
+    fs_err::create_dir(&folder).expect("made");
+    let photo = folder.join("1.jpg");
+    fs_err::write(&photo, "a photo").expect("written");
+    for path in [&folder, &photo] {
+        chown(path, Some(user.id), Some(user.id)).expect("given away");
+    }
+    for arguments in [&["store", "path"][..], &["clean"]] {
+        let output = user.run(arguments, &[("BASALT_STORE", &folder)]);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        for words in [folder.as_str(), "is not a store", "1.jpg"] {
+            assert!(text.contains(words), "{arguments:?}: `{words}` is not in: {text}");
+        }
+    }
+    let left: Vec<_> = fs_err::read_dir(&folder).expect("listed").collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(fs_err::read_to_string(photo).expect("read"), "a photo");
 }

@@ -2,7 +2,7 @@
 
 #![cfg(test)]
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use basalt_rpm::{Payload, RpmError, read_files, read_header_blob, read_package, unpack, verify};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -392,6 +392,35 @@ fn hard_links_have_one_content() {
     Place::new().refuses_with(&declared, &linked, "have different contents according to its header");
     let place = Place::new();
     verify(&place.rpm(&linked), None).expect("is what its header says");
+}
+
+#[test]
+fn hard_links_are_one_file_that_counts_once() {
+    let linked = [
+        // Of the third name, a `%ghost`, the payload has the number alone.
+        entry("./a", FILE, 2, 3, b""),
+        entry("./c", FILE, 2, 3, b"content"),
+        entry("./empty-1", FILE, 3, 2, b""),
+        entry("./empty-2", FILE, 3, 2, b""),
+        // As `a`, and another file.
+        entry("./same", FILE, 4, 1, b"content"),
+    ];
+    let place = Place::new();
+    let rpm = place.rpm(&linked);
+    verify(&rpm, Some(14)).expect("14 bytes");
+    verify(&rpm, Some(13)).expect_err("more than 13 bytes");
+    unpack(&rpm, &place.inside()).expect("unpacks");
+    let found = |name: &str| {
+        let path = place.inside().join(name);
+        let text = fs_err::read_to_string(&path).expect("a text");
+        let metadata = fs_err::metadata(path).expect("there");
+        (text, metadata.ino(), metadata.nlink())
+    };
+    assert_eq!(found("a"), found("c"));
+    assert_eq!((found("a").0.as_str(), found("a").2), ("content", 2));
+    assert_eq!(found("empty-1"), found("empty-2"));
+    assert_eq!((found("empty-1").0.as_str(), found("empty-1").2), ("", 2));
+    assert_eq!(found("same").2, 1);
 }
 
 #[test]

@@ -4,8 +4,10 @@
 
 use basalt_digest::Digest;
 use basalt_repodata::{
-    self, FOLDER, MetadataError, PackageEntries, REPOMD, RpmLocation, describe, list_rpms, parse_primary, scan,
+    self, FOLDER, MetadataError, PackageEntries, REPOMD, RpmLocation, describe, list_rpms, parse_filelists,
+    parse_primary, scan,
 };
+use basalt_rpm::RpmError;
 use basalt_updateinfo::{Advisory, parse_advisory};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
@@ -237,6 +239,7 @@ fn lies_of_a_server_are_noticed() {
             "not a place in the repository",
         ),
         ("primary", "packages=\"2\"", "packages=\"3\"", "announces 3 packages"),
+        ("primary", "packages=\"2\"", "packages=\"0\"", "announces 0 packages"),
         ("primary", "packages=\"2\"", "packages=\"-2\"", "primary.xml"),
         ("primary", "packages=\"2\"", "", "primary.xml"),
         ("primary", "type=\"sha256\"", "type=\"md5\"", "sha256 is the only one"),
@@ -290,6 +293,114 @@ fn what_other_writers_make_is_read() {
         assert_ne!(changed, repomd, "the change does nothing");
         fs_err::write(folder.join(FOLDER).join(REPOMD), changed).expect("written");
         basalt_repodata::read(&folder).unwrap_or_else(|error| panic!("{to}: {error}"));
+    }
+}
+
+#[test]
+fn digests_and_compressions_that_are_not_read_are_named() {
+    let (_guard, folder) = folder();
+    let repomd = String::from_utf8(repository(&folder).repomd).expect("UTF-8");
+    let refused = |from: &str, to: &str, why: &str| {
+        let changed = repomd.replace(from, to);
+        assert_ne!(changed, repomd, "the change does nothing");
+        fs_err::write(folder.join(FOLDER).join(REPOMD), changed).expect("written");
+        let error = basalt_repodata::read(&folder).expect_err(why).to_string();
+        assert!(error.contains(why), "{error}");
+    };
+    for kind in ["sha512", "sha", "md5"] {
+        let why = format!("its digest is of the kind `{kind}`, and sha256 is the only one");
+        refused("type=\"sha256\"", &format!("type=\"{kind}\""), &why);
+    }
+    for entry in folder.join(FOLDER).read_dir_utf8().expect("listed") {
+        let path = entry.expect("listed").into_path();
+        if path.extension() == Some("zst") {
+            fs_err::copy(&path, path.with_extension("xz")).expect("copied");
+        }
+    }
+    refused(".xml.zst", ".xml.xz", "`xz` is not read here; zst, gz or nothing are");
+}
+
+/// Writes an RPM of one file that provides something, with some of its bytes changed, and describes it.
+fn describe_one(
+    folder: &Utf8Path,
+    provides: &str,
+    path: &str,
+    change: impl Fn(&mut Vec<u8>),
+) -> Result<PackageEntries, RpmError> {
+    let config = BuildConfig::default()
+        .compression(CompressionType::None)
+        .source_date(1_760_000_000_u32);
+    let rpm = PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration")
+        .using_config(config)
+        .release("3.bs1")
+        .provides(Dependency::any(provides))
+        .with_file_contents("x", FileOptions::new(path))
+        .and_then(PackageBuilder::build)
+        .expect("an RPM");
+    let path = folder.join("demo.rpm");
+    rpm.write_file(&path).expect("written");
+    let mut bytes = fs_err::read(&path).expect("read");
+    change(&mut bytes);
+    fs_err::write(&path, &bytes).expect("written");
+    let placed = RpmLocation {
+        href: "demo.rpm",
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+        time: 7,
+    };
+    describe(&path, placed)
+}
+
+/// Overwrites the beginning of the first place that has these bytes.
+fn overwrite(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    let at = bytes.windows(old.len()).position(|window| window == old);
+    let at = at.expect("the old bytes");
+    bytes[at..at + new.len()].copy_from_slice(new);
+}
+
+#[test]
+fn names_that_xml_cannot_hold_are_refused() {
+    let (_guard, folder) = folder();
+    let why = "has a character that repository metadata cannot hold";
+    let untouched = |_: &mut Vec<u8>| {};
+    for (provides, path) in [
+        ("ksym(a\u{2}b)", "/usr/share/demo"),
+        ("virtual", "/usr/share/de\u{1}mo"),
+        ("virtual", "/usr/share/demo\u{ffff}"),
+    ] {
+        let error = describe_one(&folder, provides, path, untouched).expect_err(why);
+        assert!(matches!(error, RpmError::Malformed { .. }), "{error:?}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    // A name that is not UTF-8, in an RPM that says that its texts are, and in one that does not.
+    let damage = |bytes: &mut Vec<u8>| overwrite(bytes, b"zzzz\0", &[0xff]);
+    let error = describe_one(&folder, "virtual", "/usr/share/zzzz", damage).expect_err("not UTF-8");
+    let cause = std::error::Error::source(&error).expect("a cause").to_string();
+    assert!(cause.contains("invalid UTF-8"), "{cause}");
+    let error = describe_one(&folder, "virtual", "/usr/share/zzzz", |bytes| {
+        damage(bytes);
+        // The tag of the encoding, a text, becomes one that nobody reads.
+        overwrite(bytes, &[0, 0, 0x13, 0xc6, 0, 0, 0, 6], &[0, 0x70]);
+    });
+    let error = error.expect_err("not UTF-8").to_string();
+    assert!(error.contains(&format!("zzz` {why}")), "{error}");
+}
+
+#[test]
+fn names_of_255_bytes_and_of_several_lines_are_carried() {
+    let (_guard, folder) = folder();
+    for name in ["n".repeat(255), "é".repeat(127), "two\nlines\tand\ra < b".to_owned()] {
+        let path = format!("/etc/{name}");
+        let described = describe_one(&folder, "virtual", &path, |_| {}).expect("described");
+        let metadata = basalt_repodata::write(&[described], &[], 1).expect("written");
+        let text = |kind: &str| {
+            let file = metadata.files.iter().find(|file| file.name.ends_with(kind));
+            zstd::decode_all(file.expect("there").bytes.as_slice()).expect("zstd")
+        };
+        let lists = parse_filelists(&text("-filelists.xml.zst")).expect("XML");
+        assert_eq!(lists.packages[0].files[0].path, path);
+        let primary = parse_primary(&text("-primary.xml.zst")).expect("XML");
+        assert_eq!(primary.packages[0].format.files[0].path, path);
     }
 }
 

@@ -4,10 +4,9 @@
 
 mod cases;
 
-use std::path::Path;
 use std::time::SystemTime;
 
-use basalt_node_config::{Clock, json_schema};
+use basalt_node_config::Clock;
 
 use cases::{CA, accepted, refused, said, warned};
 
@@ -571,27 +570,4 @@ fn time_servers_and_registration() {
         "kubelet: { extraConfig: { registerNode: false } }",
         "makes no Node of itself",
     )]);
-}
-
-/// Keys of a definition in the JSON schema.
-fn keys(pointer: &str) -> Vec<String> {
-    let schema: serde_json::Value = serde_json::from_str(&json_schema()).unwrap();
-    let properties = schema.pointer(pointer).and_then(serde_json::Value::as_object).unwrap();
-    properties.keys().cloned().collect()
-}
-
-#[test]
-fn each_key_says_when_a_change_takes_effect() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/node/changes.md");
-    let table = fs_err::read_to_string(path).unwrap();
-    let of_cluster = keys("/$defs/Cluster/properties")
-        .into_iter()
-        .map(|key| format!("cluster.{key}"));
-    let top = keys("/properties").into_iter().filter(|key| key != "cluster");
-    for key in top.chain(of_cluster) {
-        assert!(
-            table.contains(&format!("`{key}`")),
-            "docs/node/changes.md says nothing of `{key}`"
-        );
-    }
 }

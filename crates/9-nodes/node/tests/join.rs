@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 #[path = "../../join/tests/api_server/mod.rs"]
 mod api_server;
 mod clock;
+mod rotation;
 
 use clock::TestClock;
 

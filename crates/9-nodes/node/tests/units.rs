@@ -331,6 +331,81 @@ fn no_unit_waits_without_end() {
     }
 }
 
+/// Text of a file of `distro`.
+fn distro(path: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro");
+    fs_err::read_to_string(folder.join(path)).unwrap()
+}
+
+/// Values of all lines of a text that set this key.
+fn values<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs
+        .filter(|(known, _)| *known == key)
+        .map(|(_, value)| value)
+        .collect()
+}
+
+#[test]
+fn a_node_that_hangs_is_reset() {
+    let manager = distro("packages/basalt-defaults/system.conf");
+    assert_eq!(values(&manager, "CrashAction"), ["reboot"]);
+    for key in ["RuntimeWatchdogSec", "RebootWatchdogSec"] {
+        let value = values(&manager, key);
+        let minutes = value.first().and_then(|value| value.strip_suffix("min"));
+        let time = Duration::from_secs(
+            60 * minutes
+                .unwrap_or_else(|| panic!("{key} {value:?}"))
+                .parse::<u64>()
+                .unwrap(),
+        );
+        assert!(!time.is_zero() && time < readiness::deadline(true, 0), "{key} {time:?}");
+    }
+    // Every machine has one before systemd looks for it: they are no modules.
+    let kernel = distro("packages/kernel/base.config");
+    for option in ["CONFIG_WATCHDOG", "CONFIG_SOFT_WATCHDOG"] {
+        let value = values(&kernel, option);
+        assert!(
+            value.iter().any(|value| value.split(' ').next() == Some("y")),
+            "{option} {value:?}"
+        );
+    }
+}
+
+#[test]
+fn containers_have_no_limits_of_the_runtime() {
+    // They inherit them: limits of pods are those of the NodeConfig.
+    has("containerd.service", "LimitMEMLOCK=infinity");
+    has("containerd.service", "LimitNPROC=infinity");
+    has("containerd.service", "TasksMax=infinity");
+    let files = words("containerd.service", "LimitNOFILE=");
+    let (soft, hard) = files[0].split_once(':').unwrap();
+    let (soft, hard): (u64, u64) = (soft.parse().unwrap(), hard.parse().unwrap());
+    // Programs that close all numbers up to the soft limit take long with more; Envoy raises its own to the hard one.
+    assert!(soft <= 65_536 && hard >= 1 << 20, "{files:?}");
+    let manager = distro("packages/basalt-defaults/system.conf");
+    assert_eq!(values(&manager, "DefaultTasksMax"), ["infinity"]);
+    assert_eq!(values(&manager, "DefaultLimitCORE"), ["0:infinity"]);
+}
+
+#[test]
+fn the_state_of_a_node_is_mounted_for_containers() {
+    let unit = distro("packages/basalt-defaults/var.mount");
+    let options = values(&unit, "Options");
+    let options: Vec<_> = options.iter().flat_map(|options| options.split(',')).collect();
+    // Volumes of storage operators have device nodes, and containers' programs are run from there.
+    for missing in ["nodev", "noexec", "ro"] {
+        assert!(!options.contains(&missing), "{options:?}");
+    }
+    assert!(options.contains(&"nosuid"), "{options:?}");
+    // A damaged file system ends the boot, and the next one repairs it.
+    assert!(options.contains(&"errors=panic"), "{options:?}");
+    assert_eq!(values(&unit, "Requires"), ["basalt-state-check.service"]);
+    let image = distro("images/node.yaml");
+    let restarts = |line: &str| line.trim().strip_prefix("- panic=").is_some_and(|time| time != "0");
+    assert!(image.lines().any(restarts), "the kernel stops after a panic");
+}
+
 #[test]
 fn disks_are_found_by_where_the_root_is() {
     let defaults = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults");

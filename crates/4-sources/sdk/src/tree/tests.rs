@@ -62,3 +62,38 @@ fn an_interruption_ends_unpacking_at_the_next_entry() {
     );
     assert!(tree.join("a/file").exists() && !tree.join("b").exists());
 }
+
+/// /tmp may be small, or mounted with `noexec`: mmdebstrap and dpkg unpack into the folder of temporary files, and run scripts
+/// there.
+#[test]
+fn temporary_files_of_mmdebstrap_are_in_the_workspace() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let guard = tempfile::tempdir().expect("a folder");
+    let folder = Utf8Path::from_path(guard.path()).expect("UTF-8");
+    let workspace = folder.join("a store/tmp/1");
+    let (repository, scratch) = (workspace.join("repository"), workspace.join("scratch"));
+    let bin = folder.join("bin");
+    for folder in [&repository, &scratch, &bin] {
+        fs_err::create_dir_all(folder).expect("made");
+    }
+    // In the place of mmdebstrap: it writes a script, has it run, and so says how it was called.
+    let program = bin.join("mmdebstrap");
+    let script = "#!/bin/sh\necho 'echo \"$*\"' >\"$TMPDIR/script\" && sh \"$TMPDIR/script\" \"$TMPDIR\" \"$@\"\n";
+    fs_err::write(&program, script).expect("written");
+    fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let lock = crate::sdk_lock::SdkLock {
+        suite: "trixie".to_owned(),
+        packages: Vec::new(),
+    };
+    let command = crate::installation::mmdebstrap(&lock, &repository, &workspace.join("sdk.tar"), []);
+    if !command.pasteable().contains("--mode=root") {
+        basalt_test_output::skip_this("no namespace with mounts can be made here");
+        return;
+    }
+    let path = std::env::var("PATH").expect("a PATH");
+    // The folder of this process is not the one that counts.
+    let command = command.env("PATH", format!("{bin}:{path}")).env("TMPDIR", "/nowhere");
+    let said = command.output().unwrap_or_else(|error| panic!("{error}")).text();
+    assert!(said.contains("/scratch --mode=root "), "{said}");
+    assert!(scratch.join("script").is_file(), "{said}");
+}

@@ -331,6 +331,18 @@ pub fn an_interrupt_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
     Ok(())
 }
 
+pub fn a_closed_pipe_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
+    for task in 1..=3 {
+        let message = fails(fixture.up_to_closed_pipe(1, task)?)?;
+        assert_eq!(message.trim(), INTERRUPTED, "task {task}");
+        // Keys among it.
+        fixture
+            .expect_nothing()
+            .map_err(|failed| format!("after task {task}: {failed:?}"))?;
+    }
+    Ok(())
+}
+
 pub fn up_that_is_killed_leaves_no_process_and_works_again(fixture: &Fixture) -> Result<(), Failed> {
     fixture.set_fault("never-ready")?;
     for wait in [20, 200, 1500] {

@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster};
 use basalt_process::{Command, chain, interrupt};
-use basalt_progress::Silent;
+use basalt_progress::{Reporter, Silent, Task, Unit};
 use basalt_release::Arch;
 use basalt_sandbox::namespace::{self, Kinds};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -108,7 +109,21 @@ impl Fixture {
 
     /// Starts `up` with a value of `BASALT_WIRE`: the kind of the nodes' connection.
     pub fn up_with(&self, nodes: u8, disk: Option<u64>, wire: &str) -> Result<UpProcess, Failed> {
-        let job = json!({ "state": self.state(), "inputs": self.inputs(), "nodes": nodes, "disk": disk });
+        self.start(
+            &json!({ "state": self.state(), "inputs": self.inputs(), "nodes": nodes, "disk": disk }),
+            wire,
+        )
+    }
+
+    /// Starts `up` with a reader of its output that is gone when the task of this number, from 1, is told.
+    pub fn up_to_closed_pipe(&self, nodes: u8, task: u64) -> Result<UpProcess, Failed> {
+        self.start(
+            &json!({ "state": self.state(), "inputs": self.inputs(), "nodes": nodes, "closed_at": task }),
+            "",
+        )
+    }
+
+    fn start(&self, job: &Value, wire: &str) -> Result<UpProcess, Failed> {
         let child = Command::new(crate::ourselves()?)
             .args([UP, &job.to_string()])
             .env("BASALT_WIRE", wire)
@@ -242,13 +257,37 @@ fn run_up(job: &str) -> Result<Value, Box<dyn std::error::Error>> {
         nodes,
         ..ClusterSize::default()
     };
+    let reporter = ClosedPipe {
+        at: job["closed_at"].as_u64(),
+        tasks: AtomicU64::new(0),
+    };
     let report = LocalCluster::open(state)?.up(
         serde_json::from_value(job["inputs"].clone())?,
         size,
         Arch::X86_64,
-        &Silent,
+        &reporter,
     )?;
     Ok(serde_json::to_value(report)?)
+}
+
+/// Reporter that does as the command's when it writes to a pipe that nobody reads: it asks for the end.
+struct ClosedPipe {
+    /// Number of the task with which the pipe is closed; none for a reader that stays.
+    at: Option<u64>,
+    tasks: AtomicU64,
+}
+
+impl Reporter for ClosedPipe {
+    fn task(&self, _: &str, _: Unit, _: Option<u64>) -> Box<dyn Task> {
+        if self.at == Some(self.tasks.fetch_add(1, Ordering::SeqCst) + 1) {
+            interrupt::request();
+        }
+        Box::new(Silent)
+    }
+
+    fn note(&self, _: &str) {}
+
+    fn warn(&self, _: &str) {}
 }
 
 /// Shared libraries that this executable has loaded.

@@ -36,7 +36,7 @@ fn main() {
             "no cluster is started: there is no `ip` on this machine, and BASALT_SDK does not name a tree",
         );
     }
-    let cases: [(&str, Case); 16] = [
+    let cases: [(&str, Case); 17] = [
         (
             "a_cluster_comes_up_and_goes_without_a_trace",
             cases::a_cluster_comes_up_and_goes_without_a_trace,
@@ -60,6 +60,7 @@ fn main() {
         ),
         ("up_is_said_to_be_up", cases::up_is_said_to_be_up),
         ("an_interrupt_leaves_nothing", cases::an_interrupt_leaves_nothing),
+        ("a_closed_pipe_leaves_nothing", cases::a_closed_pipe_leaves_nothing),
         (
             "up_that_is_killed_leaves_no_process_and_works_again",
             cases::up_that_is_killed_leaves_no_process_and_works_again,

@@ -19,17 +19,29 @@ use crate::arguments::Test;
 use crate::commands::{answer, answer_json};
 use crate::table::Table;
 
-/// Crates whose tests wait for processes, files, servers or the clock.
-const WAITING: [&str; 8] = [
+/// Crates whose tests wait for processes, files, servers or the clock, besides [`AGENT`].
+const WAITING: [&str; 17] = [
     "basalt-process",
-    "basalt-schedule",
-    "basalt-store",
-    "basalt-cache",
     "basalt-sandbox",
-    "basalt-machine",
+    "basalt-schedule",
+    "basalt-cache",
+    "basalt-store",
+    "basalt-sdk",
+    "basalt-sources",
+    "basalt-build",
+    "basalt-snapshots",
+    "basalt-oci",
+    "basalt-access",
     "basalt-cluster",
+    "basalt-join",
+    "basalt-machine",
+    "basalt-migrate",
+    "basalt-preflight",
     "basalt",
 ];
+
+/// Crate of the agent, which waits, too, and has a run of cargo of its own: see [`CRATES`].
+const AGENT: &str = "basalt-node";
 
 /// Line of `cargo test --message-format json`, as far as it is read here.
 #[derive(Debug, Deserialize)]
@@ -148,18 +160,29 @@ fn burn(ended: &Cancellation) {
     }
 }
 
+/// Returns the options of cargo that select the crates, for each of its runs.
+fn selections(waiting: bool) -> [Vec<&'static str>; 2] {
+    let others = if waiting {
+        WAITING.iter().flat_map(|name| ["--package", *name]).collect()
+    } else {
+        CRATES.into_iter().chain(["--exclude", "basalt-tests"]).collect()
+    };
+    [others, vec!["--package", AGENT]]
+}
+
 /// Compiles the test programs, and returns them.
 fn programs(tests: &TestRun<'_>, waiting: bool) -> Result<Vec<TestProgram>> {
-    let mut command = tests.cargo(["test", "--no-run", "--message-format", "json-render-diagnostics"]);
-    command = if waiting {
-        command.args(WAITING.iter().flat_map(|name| ["--package", name]))
-    } else {
-        command.args(CRATES).args(["--exclude", "basalt-tests"])
-    };
-    let output = command.output()?;
-    let programs: Vec<TestProgram> = output.text().lines().filter_map(test_program).collect();
-    if programs.is_empty() {
-        return Err(miette!("cargo names no test program: {}", command.pasteable()));
+    let mut programs = Vec::new();
+    for selection in selections(waiting) {
+        let command = tests
+            .cargo(["test", "--no-run", "--message-format", "json-render-diagnostics"])
+            .args(selection);
+        let output = command.output()?;
+        let found: Vec<TestProgram> = output.text().lines().filter_map(test_program).collect();
+        if found.is_empty() {
+            return Err(miette!("cargo names no test program: {}", command.pasteable()));
+        }
+        programs.extend(found);
     }
     Ok(programs)
 }
@@ -241,7 +264,77 @@ fn show(reports: &[ProgramReport]) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use walkdir::WalkDir;
+
     use super::*;
+
+    /// Calls by which tests wait for a time, or have another thread or a peer to wait for.
+    const CALLS: [&str; 6] = [
+        "thread::sleep(",
+        "time::sleep(",
+        "thread::spawn(",
+        "scope.spawn(",
+        "Listener::bind(",
+        "Server::http(",
+    ];
+
+    /// Text of the tests in a source file.
+    fn test_text<'a>(path: &Path, text: &'a str) -> Option<&'a str> {
+        if path.iter().any(|part| part == "tests" || part == "tests.rs") {
+            return Some(text);
+        }
+        text.rsplit_once("#[cfg(test)]\nmod tests {").map(|(_, tests)| tests)
+    }
+
+    /// Name of a crate, if its tests wait for something.
+    fn waiting_crate(manifest: &Path) -> Option<String> {
+        let text = fs_err::read_to_string(manifest).expect("a manifest");
+        let name = text.lines().find_map(|line| line.strip_prefix("name = "))?;
+        let folder = manifest.parent().expect("a folder");
+        let mut files = WalkDir::new(folder).into_iter().map(|entry| entry.expect("listed"));
+        let waits = files.any(|entry| {
+            let path = entry.path();
+            path.extension().is_some_and(|kind| kind == "rs") && {
+                let text = fs_err::read_to_string(path).expect("a source");
+                let inside = path.strip_prefix(folder).expect("below its crate");
+                test_text(inside, &text).is_some_and(|text| CALLS.iter().any(|call| text.contains(call)))
+            }
+        });
+        waits.then(|| name.trim_matches('"').to_owned())
+    }
+
+    #[test]
+    fn crates_whose_tests_wait_are_repeated() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        // Deeper ones are of fixtures.
+        let manifests = WalkDir::new(crates)
+            .max_depth(3)
+            .into_iter()
+            .map(|entry| entry.expect("listed"));
+        let manifests = manifests.filter(|entry| entry.file_name() == "Cargo.toml");
+        let found: BTreeSet<String> = manifests.filter_map(|entry| waiting_crate(entry.path())).collect();
+        let named = WAITING.iter().chain([&AGENT]);
+        assert_eq!(found, named.map(|name| (*name).to_owned()).collect::<BTreeSet<_>>());
+    }
+
+    #[test]
+    fn the_agent_is_compiled_by_itself() {
+        for waiting in [true, false] {
+            let [others, agent] = selections(waiting);
+            assert_eq!(agent, ["--package", "basalt-node"]);
+            assert!(!others.windows(2).any(|pair| pair == agent), "{others:?}");
+        }
+        let [waiting, _] = selections(true);
+        assert_eq!(waiting.get(..2), Some(&["--package", "basalt-process"][..]));
+        let [all, _] = selections(false);
+        assert_eq!(
+            all,
+            ["--workspace", "--exclude", "basalt-node", "--exclude", "basalt-tests"]
+        );
+    }
 
     #[test]
     fn test_programs_are_read_from_what_cargo_says() {
