@@ -99,7 +99,7 @@ pub(crate) fn converse(
             return Err(HttpError::TooLarge(largest));
         }
         // Not every server hangs up when it is asked to.
-        if has_length(&read) && matches!(parse(&read), Some(Ok(_))) {
+        if may_be_whole(&read) && matches!(parse(&read), Some(Ok(_))) {
             break;
         }
     }
@@ -202,11 +202,15 @@ fn header<'h>(head: &'h str, wanted: &str) -> Option<&'h str> {
     })
 }
 
-/// Returns `true` if the end of an answer can be known without the end of its connection.
-fn has_length(answer: &[u8]) -> bool {
+/// Returns `true` if an answer may be whole without the end of its connection: it gives its length, or ends as chunks do
+/// (RFC 9112, section 7.1).
+fn may_be_whole(answer: &[u8]) -> bool {
     let is_complete = answer.windows(4).any(|window| window == b"\r\n\r\n");
-    let named = |head| ["content-length", "transfer-encoding"].map(|name| header(head, name).is_some());
-    is_complete && split(answer).is_some_and(|(head, _)| named(head).contains(&true))
+    let has = |head, name| header(head, name).is_some();
+    is_complete
+        && split(answer).is_some_and(|(head, _)| {
+            has(head, "content-length") || has(head, "transfer-encoding") && answer.ends_with(b"\r\n\r\n")
+        })
 }
 
 /// Status and body of an answer; none for what is not HTTP, and an error for a body that is cut short.
