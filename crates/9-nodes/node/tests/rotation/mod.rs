@@ -79,7 +79,7 @@ fn sign(machine: &Machine, authority: &Authority) -> String {
 /// Writes what follows from a record, as `basalt-node join` does before the kubelet starts.
 fn settle(machine: &Machine, record: &JoinRecord) {
     let plan = machine.plan();
-    for file in plan.files(record) {
+    for file in plan.outcome(record).files {
         apply::write(machine.root(), &file).unwrap();
     }
     let applied = Applied {
