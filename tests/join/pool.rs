@@ -15,7 +15,7 @@ const TOOLS: &str = "docker.io/basalt/tools:1";
 /// Time-out of composing an image from packages that are built.
 const COMPOSING: Duration = Duration::from_secs(900);
 /// Time-out of what runs pods already.
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(300);
 /// Title of the web server's page.
 const PAGE: &str = "Hello from Basalt Linux";
 
@@ -99,16 +99,18 @@ pub fn kubectl_works_alike_on_both(fixture: &Fixture) -> Result<(), Failed> {
         let (name, node) = place(pod)?;
         let logs = cluster.kubectl(&["logs", name])?;
         ensure(logs.trim() == "started", || format!("logs on {node}: {logs}"))?;
-        let echo = ["exec", "--stdin", name, "--", "cat"];
+        let echo = ["exec", "--stdin", name, "--", "busybox", "cat"];
         let echoed = cluster.command(&echo).input("through exec\n").output();
         let echoed = echoed.map_err(basalt_tests::shown)?.text();
         ensure(echoed == "through exec\n", || format!("exec on {node}: {echoed}"))?;
-        let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"))?;
-        let pods = summary["pods"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let measured = pods.iter().find(|pod| pod["podRef"]["name"] == name);
-        let memory = measured.and_then(|pod| pod["memory"]["workingSetBytes"].as_u64());
-        ensure(memory.is_some_and(|bytes| bytes > 0), || {
-            format!("the kubelet of {node} measures no memory of {name}")
+        // Of a pod that has just started, the kubelet has no figures yet.
+        until_every(TICK, &format!("{node} measures the memory of {name}"), SOON, || {
+            let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"));
+            let summary = summary.unwrap_or_default();
+            let pods = summary["pods"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let measured = pods.iter().find(|pod| pod["podRef"]["name"] == name);
+            let memory = measured.and_then(|pod| pod["memory"]["workingSetBytes"].as_u64());
+            memory.is_some_and(|bytes| bytes > 0)
         })?;
     }
     for pod in &web {
@@ -135,7 +137,7 @@ pub fn apparmor_confines_alike_on_both(fixture: &Fixture) -> Result<(), Failed> 
     let [_, tools] = pods(fixture)?;
     for pod in &tools {
         let (name, node) = place(pod)?;
-        let confined = ["exec", name, "--", "cat", "/proc/self/attr/apparmor/current"];
+        let confined = ["exec", name, "--", "busybox", "cat", "/proc/self/attr/apparmor/current"];
         let profile = fixture.kubeadm.kubectl(&confined)?;
         ensure(profile.trim_end() == "cri-containerd.apparmor.d (enforce)", || {
             format!("the profile on {node} is {profile}")
