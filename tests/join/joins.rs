@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cluster::TICK;
 use crate::fixture::Fixture;
 
-/// Time-out of controllers that have seen a Ready node.
+/// Time-out of what follows when a node is Ready.
 const SOON: Duration = Duration::from_secs(120);
 
 /// Fails unless a node is one of Basalt, with the kubelet of the cluster's version.
@@ -46,7 +46,16 @@ pub fn a_node_joins_by_the_join_command(fixture: &Fixture) -> Result<(), Failed>
 }
 
 pub fn it_has_the_clusters_kubelet_configuration(fixture: &Fixture) -> Result<(), Failed> {
-    let configuration = |node: &str| fixture.kubeadm.raw(&format!("/api/v1/nodes/{node}/proxy/configz"));
+    let configuration = |node: &str| {
+        let path = format!("/api/v1/nodes/{node}/proxy/configz");
+        let mut found = Value::Null;
+        // A node may be Ready before its kubelet has the certificate that it answers with.
+        let answered = until_every(TICK, &format!("the kubelet of {node} answers"), SOON, || {
+            found = fixture.kubeadm.raw(&path).unwrap_or_default();
+            !found.is_null()
+        });
+        answered.map(|()| found)
+    };
     let (debian, basalt) = (
         configuration(&fixture.kubeadm.node)?,
         configuration(fixture.by_command()?)?,
