@@ -12,7 +12,7 @@ use crate::fixture::Fixture;
 /// Time-out of operations that need no boot.
 const SOON: Duration = Duration::from_secs(180);
 /// Time-out of a boot until the machine's node is there, on a busy machine without KVM.
-const BOOT: Duration = Duration::from_secs(900);
+const BOOT: Duration = Duration::from_secs(1200);
 /// Bootstrap data of a worker, by the generator of Cluster API; see the head of oracle/bootstrap-data/main.go there.
 const BOOTSTRAP_DATA: &str = include_str!("../../crates/9-nodes/join/tests/bootstrap-data/plain.yaml");
 /// Label of the node that joins by it.

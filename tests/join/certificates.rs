@@ -1,8 +1,9 @@
 //! Certificates of nodes: a controller that approves those of the kubelets' servers, as operators run one, and a count of
 //! what was issued.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,9 +22,14 @@ const ROTATIONS: usize = 3;
 /// Time-out of the rotations: certificates last eight minutes.
 const ROTATED: Duration = Duration::from_secs(2400);
 
-/// Approves requests of the kubelets' servers until it is dropped.
+/// User, signer and name of each request that a certificate was issued for.
+type Issued = BTreeSet<[String; 3]>;
+
+/// Approves requests of the kubelets' servers, and notes what was issued, until it is dropped.
 pub struct Approver {
     ended: Arc<AtomicBool>,
+    /// Kept here, because the cluster deletes requests whose certificates have expired.
+    issued: Arc<Mutex<Issued>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -31,18 +37,27 @@ impl Approver {
     /// Starts it.
     pub fn start(cluster: KubeadmCluster) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&ended);
+        let issued = Arc::new(Mutex::new(Issued::new()));
+        let (flag, notes) = (Arc::clone(&ended), Arc::clone(&issued));
         let thread = std::thread::spawn(move || {
             while !flag.load(Ordering::Relaxed) {
                 // Whoever waits for a certificate that is never approved fails with its own words.
-                drop(approve(&cluster));
+                drop(approve(&cluster, &notes));
                 std::thread::sleep(TICK);
             }
         });
         Self {
             ended,
+            issued,
             thread: Some(thread),
         }
+    }
+
+    /// Number of certificates that a node has got of a signer.
+    fn issued(&self, node: &str, signer: &str) -> usize {
+        let user = format!("system:node:{node}");
+        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        issued.iter().filter(|[of, by, _]| *of == user && by == signer).count()
     }
 }
 
@@ -53,9 +68,19 @@ impl Drop for Approver {
     }
 }
 
-/// Approves what nodes ask for in their own names.
-fn approve(cluster: &KubeadmCluster) -> Result<(), Failed> {
+/// Approves what nodes ask for in their own names, and notes what was issued.
+fn approve(cluster: &KubeadmCluster, issued: &Mutex<Issued>) -> Result<(), Failed> {
     let requests = cluster.get(&["certificatesigningrequests"])?;
+    let text = |request: &Value, path: &str| {
+        let text = request.pointer(path).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let with_certificate = items(&requests)
+        .iter()
+        .filter(|request| request["status"]["certificate"].is_string());
+    let found = with_certificate
+        .map(|request| ["/spec/username", "/spec/signerName", "/metadata/name"].map(|path| text(request, path)));
+    issued.lock().unwrap_or_else(PoisonError::into_inner).extend(found);
     let is_open = |request: &&Value| {
         let user = request["spec"]["username"].as_str().unwrap_or_default();
         let signer = &request["spec"]["signerName"];
@@ -73,24 +98,10 @@ fn approve(cluster: &KubeadmCluster) -> Result<(), Failed> {
         .map(drop)
 }
 
-/// Certificates that a node has got of a signer.
-fn issued(requests: &Value, node: &str, signer: &str) -> usize {
-    let user = format!("system:node:{node}");
-    let of_node = items(requests)
-        .iter()
-        .filter(|request| request["spec"]["signerName"] == signer && request["spec"]["username"] == user.as_str());
-    of_node
-        .filter(|request| request["status"]["certificate"].is_string())
-        .count()
-}
-
 pub fn certificates_rotate(fixture: &Fixture) -> Result<(), Failed> {
     let cluster = &fixture.kubeadm;
     let node = fixture.by_command()?;
-    let count = |signer| {
-        let requests = cluster.get(&["certificatesigningrequests"]).unwrap_or_default();
-        issued(&requests, node, signer)
-    };
+    let count = |signer| fixture.approver().issued(node, signer);
     // The first client certificate was asked for with the token, the first of the server by the node itself.
     until_every(TICK, "client certificates have rotated", ROTATED, || {
         count(CLIENT) >= ROTATIONS
@@ -100,7 +111,7 @@ pub fn certificates_rotate(fixture: &Fixture) -> Result<(), Failed> {
     })?;
     let object = cluster.get(&["node", node])?;
     ensure(is_ready(&object), || format!("{:#}", object["status"]["conditions"]))?;
-    // The API server verifies the kubelet's certificate when it asks for this.
+    // The kubelet's server verifies the API server, and answers it, with the certificates of now.
     let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"))?;
     ensure(summary["node"]["nodeName"] == node, || format!("{summary:#}"))
 }

@@ -13,7 +13,7 @@ pub const TICK: Duration = Duration::from_secs(3);
 pub const PULLED: Duration = Duration::from_secs(600);
 
 /// Time-out of a boot, a join and the pod network, on a busy machine without KVM.
-const JOINED: Duration = Duration::from_secs(1200);
+const JOINED: Duration = Duration::from_secs(1800);
 
 /// A cluster that kubeadm made.
 #[derive(Clone)]

@@ -21,7 +21,7 @@ const INIT: &str = include_str!("scripts/init.sh");
 /// Script of a worker, after the one above.
 const JOIN: &str = include_str!("scripts/join.sh");
 /// Time-out of `kubeadm init`, from power-on, on a busy machine without KVM.
-const INIT_TIME: Duration = Duration::from_secs(1500);
+const INIT_TIME: Duration = Duration::from_secs(2400);
 /// Interval of looks at the console.
 const TICK: Duration = Duration::from_secs(1);
 

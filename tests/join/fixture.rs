@@ -35,7 +35,7 @@ pub struct Fixture {
     by_command: OnceLock<Result<String, String>>,
     by_bootstrap_data: OnceLock<Result<String, String>>,
     workers: OnceLock<Result<Vec<String>, String>>,
-    _approver: Approver,
+    approver: Approver,
     /// Ends the cluster, also when the fixture is made only in part.
     _end: EndOfCluster,
     /// Folder, store and SDK of the tests.
@@ -125,7 +125,7 @@ impl Fixture {
         add_pod_network(&kubeadm, &machines, &directory.environment.checkout)?;
         Ok(Self {
             cli,
-            _approver: Approver::start(kubeadm.clone()),
+            approver: Approver::start(kubeadm.clone()),
             kubeadm,
             machines,
             by_command: OnceLock::new(),
@@ -144,6 +144,11 @@ impl Fixture {
     /// Machines of the cluster.
     pub const fn machines(&self) -> &Machines {
         &self.machines
+    }
+
+    /// Approver of the kubelets' serving certificates.
+    pub const fn approver(&self) -> &Approver {
+        &self.approver
     }
 
     /// Name of the Basalt node that joined by the join command.

@@ -1,9 +1,15 @@
 //! Basalt nodes join the kubeadm cluster: by its join command, and by bootstrap data of Cluster API.
 
-use basalt_tests::{Failed, ensure};
+use std::time::Duration;
+
+use basalt_tests::{Failed, ensure, until_every};
 use serde_json::Value;
 
+use crate::cluster::TICK;
 use crate::fixture::Fixture;
+
+/// Time-out of what follows when a node is Ready.
+const SOON: Duration = Duration::from_secs(120);
 
 /// Fails unless a node is one of Basalt, with the kubelet of the cluster's version.
 fn is_basalt(node: &Value, version: &str) -> Result<(), Failed> {
@@ -15,15 +21,41 @@ fn is_basalt(node: &Value, version: &str) -> Result<(), Failed> {
     )
 }
 
+/// Waits until a node has taints of these keys, and no others: those of a node that is not Ready go a moment after it is.
+fn has_taints(fixture: &Fixture, name: &str, expected: &[&str]) -> Result<(), Failed> {
+    let mut keys: Vec<String> = Vec::new();
+    let waited = until_every(TICK, &format!("{name} has the taints {expected:?}"), SOON, || {
+        let Ok(node) = fixture.kubeadm.get(&["node", name]) else {
+            return false;
+        };
+        let taints = node["spec"]["taints"].as_array().into_iter().flatten();
+        keys = taints
+            .filter_map(|taint| taint["key"].as_str().map(str::to_owned))
+            .collect();
+        keys.sort_unstable();
+        keys == expected
+    });
+    waited.map_err(|failed| format!("{failed:?}; it has {keys:?}").into())
+}
+
 pub fn a_node_joins_by_the_join_command(fixture: &Fixture) -> Result<(), Failed> {
     let cluster = &fixture.kubeadm;
-    let node = cluster.get(&["node", fixture.by_command()?])?;
-    is_basalt(&node, &cluster.version)?;
-    ensure(node["spec"]["taints"].is_null(), || format!("{:#}", node["spec"]))
+    let name = fixture.by_command()?;
+    is_basalt(&cluster.get(&["node", name])?, &cluster.version)?;
+    has_taints(fixture, name, &[])
 }
 
 pub fn it_has_the_clusters_kubelet_configuration(fixture: &Fixture) -> Result<(), Failed> {
-    let configuration = |node: &str| fixture.kubeadm.raw(&format!("/api/v1/nodes/{node}/proxy/configz"));
+    let configuration = |node: &str| {
+        let path = format!("/api/v1/nodes/{node}/proxy/configz");
+        let mut found = Value::Null;
+        // A node may be Ready before its kubelet has the certificate that it answers with.
+        let answered = until_every(TICK, &format!("the kubelet of {node} answers"), SOON, || {
+            found = fixture.kubeadm.raw(&path).unwrap_or_default();
+            !found.is_null()
+        });
+        answered.map(|()| found)
+    };
     let (debian, basalt) = (
         configuration(&fixture.kubeadm.node)?,
         configuration(fixture.by_command()?)?,
@@ -55,12 +87,9 @@ pub fn a_node_joins_by_bootstrap_data_of_cluster_api(fixture: &Fixture) -> Resul
         format!("{:#}", node["spec"])
     })?;
     // Cluster API takes the first away when it has seen the node, the cloud's controller the other.
-    let taints = node["spec"]["taints"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut keys: Vec<_> = taints.iter().filter_map(|taint| taint["key"].as_str()).collect();
-    keys.sort_unstable();
     let expected = [
         "node.cloudprovider.kubernetes.io/uninitialized",
         "node.cluster.x-k8s.io/uninitialized",
     ];
-    ensure(keys == expected, || format!("{keys:?}"))
+    has_taints(fixture, name, &expected)
 }

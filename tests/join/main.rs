@@ -21,6 +21,7 @@ mod joins;
 mod kubeadm;
 mod migration;
 mod pool;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -60,6 +61,10 @@ const TESTS: &[TestCase<Fixture>] = &[
     (
         "workloads_move_without_a_lost_request",
         migration::workloads_move_without_a_lost_request,
+    ),
+    (
+        "kubeadm_upgrades_beside_a_basalt_node",
+        upgrade::kubeadm_upgrades_beside_a_basalt_node,
     ),
     ("certificates_rotate", certificates::certificates_rotate),
     ("no_image_contains_kubeadm", kubeadm::no_image_contains_kubeadm),

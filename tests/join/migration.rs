@@ -131,12 +131,7 @@ fn migrate(fixture: &Fixture, old: &[String]) -> Result<(), Failed> {
     let images = cluster.kubectl(&["get", "pods", "--all-namespaces", "--output=jsonpath={..image}"])?;
     let mut words = vec!["migrate"];
     words.extend(old.iter().map(String::as_str));
-    words.extend([
-        "--kubeconfig",
-        cluster.kubeconfig.as_str(),
-        "--ignore-daemonsets",
-        "--yes",
-    ]);
+    words.extend(["--kubeconfig", cluster.kubeconfig.as_str(), "--ignore-daemonsets"]);
     words.extend(["--soak", "20s", "--deadline", "20m", "--probe-image"]);
     // The image of the workload: both systems have pulled it.
     let web = images.split_whitespace().find(|image| image.contains("basalt-web"));
@@ -149,7 +144,7 @@ fn migrate(fixture: &Fixture, old: &[String]) -> Result<(), Failed> {
         &plan.stdout,
         &["ReplicaSet shop-", "waits for its budget", "DaemonSet kube-proxy"],
     )?;
-    let running = fixture.cli.start(&words)?;
+    let running = fixture.cli.start(&[&words[..], &["--yes"]].concat())?;
     let blocked = || annotation(cluster, &old[0], "basalt.dev/migrate-blocked");
     until_every(TICK, "the wait for the budget is named", SOON, || {
         blocked().contains("disruption budget allows no eviction")

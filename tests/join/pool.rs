@@ -11,11 +11,11 @@ use crate::fixture::Fixture;
 /// Objects of these tests.
 const OBJECTS: &str = include_str!("manifests/both.yaml");
 /// Name under which the image of tools is loaded.
-const TOOLS: &str = "docker.io/basalt/tools:1";
+pub const TOOLS: &str = "docker.io/basalt/tools:1";
 /// Time-out of composing an image from packages that are built.
 const COMPOSING: Duration = Duration::from_secs(900);
 /// Time-out of what runs pods already.
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(300);
 /// Title of the web server's page.
 const PAGE: &str = "Hello from Basalt Linux";
 
@@ -25,17 +25,20 @@ fn place(pod: &Value) -> Result<(&str, &str), Failed> {
     Ok((name.ok_or("no name")?, node.ok_or("no node")?))
 }
 
+/// Loads the image of tools, which machines pull by its name.
+pub fn load_tools(fixture: &Fixture) -> Result<(), Failed> {
+    let built = fixture.cli.json(&["build", "debug"], COMPOSING, 0)?;
+    let folder = built["images"][0]["folder"].as_str();
+    let folder = folder.ok_or_else(|| format!("no folder: {built:#}"))?;
+    let load = ["load", folder, "--name", TOOLS];
+    fixture.cli.run(&load, SOON)?.ended_with(0).map(drop)
+}
+
 /// Applies the objects, and returns the web servers and the boxes of tools: one of each on each node.
 fn pods(fixture: &Fixture) -> Result<[Vec<Value>; 2], Failed> {
     let cluster = &fixture.kubeadm;
     let own = fixture.by_command()?;
-    let built = fixture.cli.json(&["build", "debug"], COMPOSING, 0)?;
-    let folder = built["images"][0]["folder"].as_str();
-    let folder = folder.ok_or_else(|| format!("no folder: {built:#}"))?;
-    fixture
-        .cli
-        .run(&["load", folder, "--name", TOOLS], SOON)?
-        .ended_with(0)?;
+    load_tools(fixture)?;
     let objects = OBJECTS.replace("IMAGE_WEB", &fixture.machines().image("basalt-web")?);
     cluster.apply(&objects.replace("IMAGE_TOOLS", TOOLS))?;
     let nodes = items(&cluster.get(&["nodes"])?).len();
@@ -99,16 +102,18 @@ pub fn kubectl_works_alike_on_both(fixture: &Fixture) -> Result<(), Failed> {
         let (name, node) = place(pod)?;
         let logs = cluster.kubectl(&["logs", name])?;
         ensure(logs.trim() == "started", || format!("logs on {node}: {logs}"))?;
-        let echo = ["exec", "--stdin", name, "--", "cat"];
+        let echo = ["exec", "--stdin", name, "--", "busybox", "cat"];
         let echoed = cluster.command(&echo).input("through exec\n").output();
         let echoed = echoed.map_err(basalt_tests::shown)?.text();
         ensure(echoed == "through exec\n", || format!("exec on {node}: {echoed}"))?;
-        let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"))?;
-        let pods = summary["pods"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let measured = pods.iter().find(|pod| pod["podRef"]["name"] == name);
-        let memory = measured.and_then(|pod| pod["memory"]["workingSetBytes"].as_u64());
-        ensure(memory.is_some_and(|bytes| bytes > 0), || {
-            format!("the kubelet of {node} measures no memory of {name}")
+        // Of a pod that has just started, the kubelet has no figures yet.
+        until_every(TICK, &format!("{node} measures the memory of {name}"), SOON, || {
+            let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"));
+            let summary = summary.unwrap_or_default();
+            let pods = summary["pods"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let measured = pods.iter().find(|pod| pod["podRef"]["name"] == name);
+            let memory = measured.and_then(|pod| pod["memory"]["workingSetBytes"].as_u64());
+            memory.is_some_and(|bytes| bytes > 0)
         })?;
     }
     for pod in &web {
@@ -135,7 +140,7 @@ pub fn apparmor_confines_alike_on_both(fixture: &Fixture) -> Result<(), Failed> 
     let [_, tools] = pods(fixture)?;
     for pod in &tools {
         let (name, node) = place(pod)?;
-        let confined = ["exec", name, "--", "cat", "/proc/self/attr/apparmor/current"];
+        let confined = ["exec", name, "--", "busybox", "cat", "/proc/self/attr/apparmor/current"];
         let profile = fixture.kubeadm.kubectl(&confined)?;
         ensure(profile.trim_end() == "cri-containerd.apparmor.d (enforce)", || {
             format!("the profile on {node} is {profile}")

@@ -1,14 +1,21 @@
 # Makes a kubeadm cluster of this machine. VERSION is set in the lines before these.
 
 # Without KVM the control plane of one machine takes both of its processors, in part for the garbage collection of small heaps
-# and for probes that open a TLS connection each second; and where these fail, the kubelet ends what is merely slow.
+# and for probes that open a TLS connection each second; and where these fail, the kubelet ends what is merely slow. Requests
+# are weights: the API server and etcd go before what only asks them again and again.
 mkdir -p /etc/kubeadm-patches
 for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do
+    case $component in
+    etcd) cpu=300m ;;
+    kube-apiserver) cpu=700m ;;
+    *) cpu=100m ;;
+    esac
     cat >"/etc/kubeadm-patches/$component+strategic.yaml" <<END
 spec:
   containers:
     - name: $component
       env: [{name: GOGC, value: "500"}]
+      resources: {requests: {cpu: $cpu}}
       livenessProbe: {periodSeconds: 60, timeoutSeconds: 60}
       $([ "$component" = kube-controller-manager ] || [ "$component" = kube-scheduler ] || echo 'readinessProbe: {periodSeconds: 15, timeoutSeconds: 60}')
 END
@@ -29,8 +36,8 @@ patches: {directory: /etc/kubeadm-patches}
 timeouts:
   controlPlaneComponentHealthCheck: 15m
   kubeletHealthCheck: 15m
-  kubernetesAPICall: 10m
-  etcdAPICall: 10m
+  kubernetesAPICall: 20m
+  etcdAPICall: 20m
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration

@@ -4,8 +4,9 @@ set -eu
 # What a set-up that fails leaves on the console.
 diagnose() {
     [ $? -eq 0 ] && return
-    uptime
-    free --mebi
+    set +e
+    cat /proc/loadavg
+    grep -E '^(MemTotal|MemAvailable|SwapFree)' /proc/meminfo
     systemctl --no-pager list-jobs
     journalctl --no-pager --unit=containerd --unit=kubelet --lines=40
     tail --lines=20 /var/log/pods/*/*/*.log
