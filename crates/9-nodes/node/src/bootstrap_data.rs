@@ -268,7 +268,7 @@ mod tests {
         let told = bootstrap.told(&checked.map(|_| ()).unwrap_err());
         assert_eq!(told.iter().map(Problems::errors).sum::<usize>(), 1);
         let mut lines = text.lines();
-        let line = lines.position(|line| line.contains("path: /etc/sysctl.d/90-somaxconn.conf"));
+        let line = lines.position(|line| line.contains("net.ipv4.ip_forward = 0"));
         let place = format!("user-data:{}:", line.unwrap() + 1);
         let brief = told[0].brief();
         assert!(brief.contains(&place) && brief.contains("ip_forward"), "{brief}");
