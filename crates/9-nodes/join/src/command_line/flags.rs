@@ -373,7 +373,8 @@ fn flag<'w>(word: &'w Word, rest: &mut std::slice::Iter<'w, Word>) -> Result<Giv
         .find(|(known, _)| *known == name && (known.len() == 1 || dashes == 2))
     else {
         return Err(CommandLineProblem::UnknownFlag {
-            flag: format!("{}{name}", if dashes == 2 { "--" } else { "-" }),
+            // What stands there in place of `=` does not end a name: `--x:abcdef.0123456789abcdef`.
+            flag: redact(&format!("{}{name}", if dashes == 2 { "--" } else { "-" })),
             guess: closest(name, FLAGS.iter().map(|(known, _)| *known)),
             at: word.span.clone().into(),
         });

@@ -1,7 +1,7 @@
 //! Secrets of join commands, by their places: a command that cannot be read has them, too.
 //!
-//! A bootstrap token is known by its form wherever it stands ([`crate::redaction::redact`]). What follows a flag for a secret is
-//! one in any form: whoever wrote it wrong has written most of it.
+//! A bootstrap token is known by its form wherever it stands as a word ([`crate::redaction::redact`]). What follows a flag for a
+//! secret, with a sign between them or without, is one in any form: whoever wrote it wrong has written most of it.
 
 use std::ops::Range;
 
@@ -12,6 +12,8 @@ use basalt_node_config::token::BootstrapToken;
 const FLAGS: [&str; 4] = ["certificate-key", "discovery-token", "tls-bootstrap-token", "token"];
 /// Hexadecimal digits of a key that encrypts certificates: `kubeadm certs certificate-key`.
 const CERTIFICATE_KEY: usize = 64;
+/// Characters of a bootstrap token.
+const TOKEN: usize = 23;
 /// Characters of a bootstrap token's secret, but for one that may be missing.
 const NEARLY_A_SECRET: usize = 15;
 /// Bytes of a value that is short enough to be a part of other words.
@@ -45,11 +47,13 @@ pub(super) fn spans(text: &str) -> Vec<Range<usize>> {
         };
         if let Some(start) = value {
             after = end(text, start, word.end);
-            let value = text.get(start..after).unwrap_or_default().trim_matches(is_quote);
-            // Of one that is whole, the id is shown.
-            if value.parse::<BootstrapToken>().is_err() {
-                found.push(start..after);
-            }
+            let value = text.get(start..after).unwrap_or_default();
+            let is_token = value.trim_matches(is_quote).parse::<BootstrapToken>().is_ok();
+            found.push(match value.find('.').filter(|_| is_token) {
+                // Of one that is whole, the id is shown.
+                Some(dot) => start + dot + 1..start + value.trim_end_matches(is_quote).len(),
+                None => start..after,
+            });
         }
     }
     found
@@ -90,6 +94,11 @@ fn flag(word: &str) -> Option<usize> {
     let glued = glued.filter(|rest| rest.len() > SHORT && rest.starts_with(|sign: char| sign.is_ascii_alphanumeric()));
     if let Some(value) = glued {
         return Some(word.len() - value.len());
+    }
+    // The same after a name that no flag has: the form of a token is what is left to know it by.
+    let end = body.len().checked_sub(TOKEN).and_then(|at| body.get(at..));
+    if let Some(token) = end.filter(|end| end.parse::<BootstrapToken>().is_ok()) {
+        return Some(word.len() - token.len());
     }
     closest(name, FLAGS.into_iter())?;
     let sign = rest.chars().next().map_or(0, char::len_utf8);
@@ -156,7 +165,14 @@ mod tests {
             ("--tokens abc", "--tokens ***"),
             ("--tokn abc", "--tokn ***"),
             ("--certificate_key abc", "--certificate_key ***"),
-            ("--token abcdef.0123456789abcdef", "--token abcdef.0123456789abcdef"),
+            ("--token abcdef.0123456789abcdef", "--token abcdef.****************"),
+            (
+                "--token='abcdef.0123456789abcdef' x",
+                "--token='abcdef.****************' x",
+            ),
+            ("--token:abcdef.0123456789abcdef", "--token:abcdef.****************"),
+            ("--tokenabcdef.0123456789abcdef", "--tokenabcdef.****************"),
+            ("--tkoenabcdef.0123456789abcdef", "--tkoenabcdef.****************"),
             // Other flags, and words without a flag.
             (
                 "--discovery-token-ca-cert-hash sha256:ab",

@@ -272,8 +272,17 @@ fn errors_show_the_command_without_secrets() {
         format!("kubeadm join a:1 --node-name {TOKEN}x!"),
         format!("kubeadm join a:1 --cri-socket {TOKEN}"),
         format!("kubeadm join a:1 --discovery-token-ca-cert-hash {TOKEN}"),
+        // In place of a flag: a sign is wrong or missing, or the name is.
+        format!("kubeadm join a:1 --token:{TOKEN}"),
+        format!("kubeadm join a:1 --token{TOKEN}"),
+        format!("kubeadm join a:1 --odd:{TOKEN}"),
+        format!("kubeadm join a:1 --tkoen{TOKEN}"),
     ] {
-        let shown = format!("{:?}", read(&text).unwrap_err());
+        let error = read(&text).unwrap_err();
+        let mut shown = format!("{error:?}");
+        NarratableReportHandler::new()
+            .render_report(&mut shown, &error)
+            .unwrap();
         assert!(!shown.contains("0123456789abcdef"), "{shown}");
     }
     // What is a secret by its flag or its form, and no token.
