@@ -289,17 +289,22 @@ fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
             ));
         }
         None => command.to_owned(),
-        Some(word) => {
+        Some(_) => {
             // After a command without quotes, all is taken for a part of it.
             let own = own_options();
-            let is_own = |word: &&String| own.iter().any(|option| word.split('=').next() == Some(option.as_str()));
+            let named = |word: &String| {
+                own.iter()
+                    .find(|option| word.split('=').next() == Some(option.as_str()))
+            };
+            let found = words.iter().find_map(named);
             let is_whole = command == "-" || command.contains(char::is_whitespace);
-            if let Some(word) = words.iter().find(is_own).or(Some(word).filter(|_| is_whole)) {
+            if found.is_some() || is_whole {
+                // Another word may be a secret in any form.
+                let what = found.map_or_else(String::new, |option| format!(" `{option}`"));
                 return Err(miette!(
                     help =
                         "options of `config from-join` stand before a command without quotes; `--help` has all of them",
-                    "unexpected argument `{}`",
-                    redaction::redact(word.split('=').next().unwrap_or_default())
+                    "unexpected argument{what} after the join command"
                 ));
             }
             command_line::of_words(std::iter::once(command).chain(words.iter().map(String::as_str)))

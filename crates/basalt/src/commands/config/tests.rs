@@ -72,14 +72,14 @@ fn a_command_may_stand_without_quotes() {
     for (wrong, expected) in [
         (
             [words.as_slice(), ["--hostname=w1"].as_slice()].concat(),
-            "`--hostname`",
+            "unexpected argument `--hostname` after",
         ),
         ([words.as_slice(), ["--offline"].as_slice()].concat(), "`--offline`"),
-        (vec![command, "--hostnam", "w1"], "`--hostnam`"),
-        (vec!["-", "w1"], "`w1`"),
+        (vec![command, "--hostnam", "w1"], "unexpected argument after"),
+        (vec!["-", "w1"], "unexpected argument after"),
     ] {
         let error = given(&wrong).err().unwrap().to_string();
-        assert!(error.ends_with(expected), "{error}");
+        assert!(error.contains(expected), "{error}");
     }
     let piped = options(&["-", "--hostname", "w1"]);
     assert_eq!((piped.hostname.as_deref(), piped.words.len()), (Some("w1"), 0));
@@ -93,9 +93,14 @@ fn a_file_in_the_place_of_a_command_is_told() {
     assert!(error.to_string().contains("is a file, and no join command"), "{error}");
     let help = error.help().unwrap().to_string();
     assert!(help.contains(&format!("`- < {path}`")), "{help}");
-    let word = ["abcdef.0123456789abcdef".to_owned()];
-    let error = of_command("kubeadm join", &word).err().unwrap();
-    assert!(!error.to_string().contains("0123456789abcdef"), "{error}");
+    for word in [
+        "abcdef.0123456789abcdef",
+        "--tokenabcdef.0123456789abcdef",
+        "--certificate-key:0123456789abcdef",
+    ] {
+        let error = of_command("kubeadm join", &[word.to_owned()]).err().unwrap();
+        assert!(!error.to_string().contains("0123456789abcdef"), "{error}");
+    }
 }
 
 #[test]
