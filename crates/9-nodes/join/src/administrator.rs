@@ -103,8 +103,7 @@ impl Administrator {
         let secret = token_secret::secret(&token.reveal(), &end.to_string()).ok_or_else(|| random("no token"))?;
         let created = match self.client.create(token_secret::PATH, &secret) {
             Ok(_) => self.wait_until_known(token, patience),
-            // Without an answer, it may have been made.
-            Err(error @ ClientError::Unreachable { .. }) => Err(error),
+            Err(error) if error.is_unsure() => Err(error),
             Err(error) => return Err(error),
         };
         created.inspect_err(|_| {

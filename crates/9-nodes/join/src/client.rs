@@ -384,6 +384,15 @@ impl ClientError {
         }
     }
 
+    /// Returns `true` if the request may have been followed all the same: its answer was not read, or is that of a server that
+    /// failed on the way, as one that waited too long for etcd.
+    pub(crate) fn is_unsure(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Plain { .. } | Self::Status { status: 500.., .. }
+        )
+    }
+
     /// Returns `true` for an answer that there is no such object, or that it may not be read.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Status { status: 403 | 404, .. })

@@ -4,6 +4,8 @@
 #![cfg(feature = "command")]
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api_server::{Authority, TOKEN, cluster_info, kubeconfig, serve};
@@ -95,13 +97,16 @@ fn a_certificate_for_another_name_is_refused() {
     );
 }
 
-#[test]
-fn a_server_that_is_no_api_server_is_told_from_none() {
+/// Starts a server without TLS; its address, and how many connections it took.
+fn plain_server() -> (SocketAddr, Arc<AtomicUsize>) {
     use std::io::{Read as _, Write as _};
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let plain = listener.local_addr().unwrap();
+    let bound = listener.local_addr().unwrap();
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
             // A connection that is closed with something unread in it is reset.
             let mut greeting = [0; 4096];
             let _ = stream.read(&mut greeting);
@@ -109,6 +114,12 @@ fn a_server_that_is_no_api_server_is_told_from_none() {
             let _ = stream.read(&mut greeting);
         }
     });
+    (bound, connections)
+}
+
+#[test]
+fn a_server_that_is_no_api_server_is_told_from_none() {
+    let (plain, _) = plain_server();
     let authority = Authority::root("kubernetes");
     let error = found(&plain.to_string(), authority.pins()).unwrap_err();
     assert!(matches!(error, ClientError::Plain { .. }), "{error:?}");

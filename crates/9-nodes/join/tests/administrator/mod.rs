@@ -1,6 +1,7 @@
 //! Joins by an administrator's kubeconfig.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -99,6 +100,29 @@ fn nothing_is_deleted_where_nothing_was_made() {
         "{error:?}"
     );
     assert_eq!(requests.try_iter().count(), 1);
+}
+
+#[test]
+fn a_token_that_may_have_been_made_is_deleted() {
+    let (failing, requests) = administrator(|_, _| (504, json!({ "message": "Timeout" })));
+    let error = failing.create(&token(), now(), Duration::ZERO).unwrap_err();
+    assert!(matches!(error, ClientError::Status { status: 504, .. }), "{error:?}");
+    let heads: Vec<_> = requests.try_iter().collect();
+    assert!(
+        heads.len() == 2 && heads[0].starts_with("POST ") && heads[1].starts_with("DELETE "),
+        "{heads:?}"
+    );
+    // An answer without TLS, as of a balancer before its servers are there.
+    let (server, connections) = crate::plain_server();
+    let access = ClusterAccess {
+        endpoint: format!("https://{server}").parse().unwrap(),
+        authorities: Some(ClusterAuthorities::from_pem(&Authority::root("kubernetes").pem).unwrap()),
+        credentials: Credentials::Token("admin".to_owned()),
+    };
+    let plain = Administrator::new(access).unwrap();
+    let error = plain.create(&token(), now(), Duration::ZERO).unwrap_err();
+    assert!(matches!(error, ClientError::Plain { .. }), "{error:?}");
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
 #[test]
