@@ -53,6 +53,8 @@ pub enum ClientError {
         /// URL of the request.
         url: String,
         /// Defect of the certificate.
+        defect: CertificateDefect,
+        /// Defect in words.
         reason: String,
         /// Remedy.
         help: String,
@@ -327,9 +329,14 @@ fn unanswered(url: String, error: &ureq::Error) -> ClientError {
     let reason = error.to_string();
     match ConnectionDefect::of(error) {
         Some(ConnectionDefect::Certificate(defect)) => {
-            let (reason, help) = of_certificate(defect);
+            let (reason, help) = of_certificate(&defect);
             let help = help.to_owned();
-            ClientError::Untrusted { url, reason, help }
+            ClientError::Untrusted {
+                url,
+                defect,
+                reason,
+                help,
+            }
         }
         Some(ConnectionDefect::Plain) => ClientError::Plain { url },
         Some(ConnectionDefect::UnknownName) => ClientError::UnknownName { url, reason },
@@ -338,7 +345,7 @@ fn unanswered(url: String, error: &ureq::Error) -> ClientError {
 }
 
 /// Defect of the certificate of a server in words, and the help on it.
-fn of_certificate(defect: CertificateDefect) -> (String, &'static str) {
+fn of_certificate(defect: &CertificateDefect) -> (String, &'static str) {
     const TIME: &str = "compare the clock of this machine with the true time; on a control-plane node, `kubeadm certs \
                         check-expiration` shows the dates, and `kubeadm certs renew apiserver` makes a new certificate";
     match defect {
@@ -355,7 +362,7 @@ fn of_certificate(defect: CertificateDefect) -> (String, &'static str) {
         CertificateDefect::Expired => ("it has expired, by the clock of this machine".to_owned(), TIME),
         CertificateDefect::NotYetValid => ("it is not valid yet, by the clock of this machine".to_owned(), TIME),
         CertificateDefect::Other(words) => (
-            words,
+            words.clone(),
             "look at it: `openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -text`",
         ),
     }
@@ -379,6 +386,9 @@ impl ClientError {
             Self::Unreachable { .. } | Self::UnknownName { .. } | Self::Discovery(DiscoveryError::Unsigned { .. }) => {
                 true
             }
+            // A balancer answers so before its servers are there; a clock that is behind is about to be set.
+            Self::Plain { .. } => true,
+            Self::Untrusted { defect, .. } => *defect == CertificateDefect::NotYetValid,
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             _ => false,
         }
@@ -501,6 +511,11 @@ mod tests {
         let closed = of(ureq::Error::Io(std::io::ErrorKind::ConnectionRefused.into()));
         assert!(matches!(closed, ClientError::Unreachable { .. }), "{closed}");
         assert!(unknown.may_pass() && closed.may_pass() && !expired.may_pass());
+        let early = of_tls(rustls::Error::InvalidCertificate(rustls::CertificateError::NotValidYet));
+        let other = of_tls(rustls::Error::InvalidCertificate(
+            rustls::CertificateError::UnknownIssuer,
+        ));
+        assert!(plain.may_pass() && early.may_pass() && !other.may_pass());
     }
 
     #[test]
