@@ -133,11 +133,18 @@ impl Splitter<'_> {
     /// break for the end of the command.
     fn refuse_blanks(&self, at: usize) -> Result<(), CommandLineProblem> {
         let rest = self.text.get(at + 1..).unwrap_or_default();
-        let line = rest.lines().next().unwrap_or_default();
-        match line.is_empty() || line.contains(|letter: char| !letter.is_whitespace()) {
+        // No further than the blanks: the line may be long, and have many backslashes.
+        let after = rest.trim_start_matches(is_blank);
+        let blanks = rest.get(..rest.len() - after.len()).unwrap_or_default();
+        // The carriage return of a line break of Windows is none of them.
+        let blanks = match after.starts_with('\n') {
+            true => blanks.strip_suffix('\r').unwrap_or(blanks),
+            false => blanks,
+        };
+        match blanks.is_empty() || !(after.is_empty() || after.starts_with('\n')) {
             true => Ok(()),
             false => Err(CommandLineProblem::BlankAfterBackslash {
-                at: (at + 1, line.len()).into(),
+                at: (at + 1, blanks.len()).into(),
             }),
         }
     }
@@ -168,6 +175,11 @@ impl Splitter<'_> {
     fn unclosed(&self, start: usize) -> CommandLineProblem {
         CommandLineProblem::OpenQuote { at: (start, 1).into() }
     }
+}
+
+/// Returns `true` for white space within a line.
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() && letter != '\n'
 }
 
 fn expansion(at: usize) -> CommandLineProblem {
@@ -236,10 +248,25 @@ mod tests {
             ("a \\ \n b", 3),
             ("a \\\t \r\n b", 3),
             ("a \\ ", 3),
+            ("a \\\r", 3),
         ] {
             let problem = split(text).unwrap_err();
             assert_eq!(problem.at().unwrap().offset(), at, "{text:?}: {problem:?}");
         }
+        // The blanks alone, without the line break.
+        let problem = split("a \\ \t\r\n b").unwrap_err();
+        assert_eq!(problem.at().unwrap().len(), 2, "{problem:?}");
+    }
+
+    #[test]
+    fn a_long_line_of_backslashes_takes_no_long_time() {
+        let begin = std::time::Instant::now();
+        assert_eq!(texts(&"\\a".repeat(1 << 20)), ["a".repeat(1 << 20)]);
+        assert!(
+            begin.elapsed() < std::time::Duration::from_secs(20),
+            "{:?}",
+            begin.elapsed()
+        );
     }
 
     #[test]
