@@ -210,8 +210,8 @@ fn port_range(value: &str) -> Option<&'static str> {
             Some("the kernel refuses a range whose first port comes after its last one")
         }
         Some([first, last]) if last - first < LEAST_PORTS => Some("connections that leave the node need a port each"),
-        Some([_, _]) | None => None,
-        Some(_) => Some("the kernel takes two numbers here, the first and the last port"),
+        Some([_, _]) => None,
+        Some(_) | None => Some("the kernel takes two numbers here, the first and the last port"),
     }
 }
 
@@ -299,6 +299,8 @@ mod tests {
             ("net.ipv4.ip_local_port_range", "40000 30000", "32768 60999"),
             ("net.ipv4.ip_local_port_range", "40000 40001", "10240 65535"),
             ("net.ipv4.ip_local_port_range", "40000", "40000 60000"),
+            ("net.ipv4.ip_local_port_range", "32768-60999", "32768\t60999"),
+            ("net.ipv4.ip_local_port_range", "32768,60999", "32768 60999"),
         ] {
             assert!(harm(name, bad), "{name} {bad}");
             assert!(!harm(name, good), "{name} {good}");
