@@ -72,7 +72,8 @@ pub struct FromJoin {
     /// node-kubelet-1.36.
     #[arg(long, value_name = "VERSION", default_value = basalt_join::KUBELET)]
     pub kubelet: String,
-    /// Time in seconds for which an API server that does not answer, or has not signed with the token yet, is asked again.
+    /// Time in seconds for which an API server that does not answer, answers without TLS, has a certificate that is not valid
+    /// yet, or has not signed with the token yet, is asked again.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub patience: u64,
 }
