@@ -186,15 +186,20 @@ fn problems_of(report: &miette::Report) -> Option<&Problems> {
         .or_else(of_preflight)
 }
 
-/// Shows the problems of a user's file, each with the lines that it is in.
+/// Shows the problems of a user's file, each with the lines that it is in, and their sum.
 fn show_problems(problems: &Problems) {
+    show_each(problems);
+    show_line(&problems.to_string());
+}
+
+/// Shows the problems of a user's file, each with the lines that it is in.
+fn show_each(problems: &Problems) {
     for problem in problems.shown() {
         show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
     }
     if let Some(rest) = problems.rest() {
         show_line(&rest);
     }
-    show_line(&problems.to_string());
 }
 
 #[cfg(test)]

@@ -77,9 +77,9 @@ impl Terminal {
             let (running, bars) = (Arc::clone(&self.running), self.bars.clone());
             let tell = move || {
                 while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                    // Under the lock, so that no line comes after the one of the task's end.
-                    let mut tasks = lock(&running);
-                    for line in tasks.lines(Instant::now()) {
+                    // Not under the lock: where nobody reads what is written, tasks do not wait for it.
+                    let lines = lock(&running).lines(Instant::now());
+                    for line in lines {
                         print_above(&bars, &line);
                     }
                 }

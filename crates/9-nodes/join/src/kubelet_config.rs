@@ -183,7 +183,7 @@ pub struct FittedSettings {
     /// Configuration with the layers of the node around it: what its kubelet is told. Fields with which it would not start
     /// beside those of the node are not in it.
     pub configuration: Value,
-    /// These fields.
+    /// Fields that are left out of `configuration`, with which the kubelet would not start.
     pub unfit_fields: Vec<UnfitField>,
     /// Times of soft evictions of the NodeConfig for which neither it nor the cluster has a threshold, by signal.
     pub idle_times: Vec<String>,

@@ -53,7 +53,7 @@ impl<'d> Finder<'d> {
         self.found.push(self.document.at(path, finding));
     }
 
-    /// Something about the key that a path ends with.
+    /// Adds a finding about the key that a path ends with.
     pub(super) fn say_of_key(&mut self, path: &Path, finding: Finding) {
         self.found.push(self.document.at_key(path, finding));
     }

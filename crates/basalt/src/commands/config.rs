@@ -139,7 +139,7 @@ impl Made {
             output::print_error(format_args!("note: {note}"));
         }
         let (told, rest) = wanted.origins.tell(&self.text, &self.problems);
-        show_each(&told);
+        crate::show_each(&told);
         // One sum for what is in one file.
         match &wanted.warnings {
             Some(warnings) => crate::show_line(&warnings.sum_with(&told)),
@@ -245,7 +245,7 @@ fn offline(wanted: &Wanted) -> Result<Converted> {
 /// The value that was read, and its warnings, which are shown here without their sum; or the problems as an error.
 fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<(T, Option<Problems>)> {
     let (value, warnings) = read?;
-    show_each(&warnings);
+    crate::show_each(&warnings);
     Ok((value, Some(warnings).filter(|warnings| !warnings.is_empty())))
 }
 
@@ -256,16 +256,6 @@ fn usable_alone<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
         crate::show_problems(&warnings);
     }
     Ok(value)
-}
-
-/// Shows the problems of a file without their sum.
-fn show_each(problems: &Problems) {
-    for problem in problems.shown() {
-        crate::show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
-    }
-    if let Some(rest) = problems.rest() {
-        crate::show_line(&rest);
-    }
 }
 
 /// Options of `config from-join` that `kubeadm join` does not have: all but `--config`, which is the same.
