@@ -45,9 +45,9 @@ const OF_KUBEADM: [&str; 4] = ["authentication", "authorization", "resolvConf", 
 /// Settings of a host's kubelet.
 #[derive(Debug)]
 pub(in super::super) struct HostKubeletSettings {
-    /// Those of its flags.
+    /// Settings that its flags stand for.
     pub(in super::super) flags: FlagSettings,
-    /// Those of its configuration, as the part `kubelet` of a NodeConfig has them.
+    /// Settings of its configuration, as the part `kubelet` of a NodeConfig has them.
     pub(in super::super) configuration: Map<String, Value>,
     /// Settings of its configuration whose values the inventory does not have.
     pub(in super::super) hidden: Vec<LeftOutSetting>,
