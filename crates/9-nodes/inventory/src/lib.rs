@@ -53,6 +53,7 @@ pub use document::{
 };
 pub use error::InventoryError;
 use host_files::HostFiles;
+pub use redaction::is_hidden;
 
 /// Reads the inventory of the host whose root is a folder: `/`, or where the root of the host is mounted.
 ///

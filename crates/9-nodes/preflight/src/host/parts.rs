@@ -15,13 +15,8 @@ pub(super) use kubelet::HostKubeletSettings;
 pub(super) use network::network;
 pub(super) use sysctl::{SysctlFate, WantedSysctl, sysctl_value, sysctls, wanted_sysctls};
 
-/// Reason for which a NodeConfig does not have a setting that [`is_hidden`].
+/// Reason for which a NodeConfig does not have a setting that [`basalt_inventory::is_hidden`].
 pub(super) const NOT_THERE: &str = "the inventory does not have its value, since it may be secret";
-
-/// Returns `true` for a word whose value the inventory does not have: `*`, or `name=*`.
-pub(super) fn is_hidden(word: &str) -> bool {
-    word == "*" || word.ends_with("=*") || word.ends_with(":*")
-}
 
 /// Settings that no section has, although the host has them.
 pub(super) fn left_out(host: &HostInventory, kubelet: &HostKubeletSettings) -> Vec<LeftOutSetting> {
@@ -159,21 +154,6 @@ mod tests {
             time(&host).map(|time| time.servers),
             Some(vec!["ntp1.example.com".to_owned()])
         );
-    }
-
-    #[test]
-    fn words_without_a_value_are_known() {
-        for (word, is_without) in [
-            ("*", true),
-            ("token=*", true),
-            ("password:*", true),
-            ("a=1", false),
-            ("kernel.shm*", false),
-            ("*.example.com", false),
-            ("", false),
-        ] {
-            assert_eq!(is_hidden(word), is_without, "{word}");
-        }
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use basalt_inventory::{HostFlag, HostInventory};
+use basalt_inventory::{HostFlag, HostInventory, is_hidden};
 use basalt_join::request::KubeletFlags;
 use basalt_node_config::{KubeletMinor, kubelet_extra_fields, kubelet_own_fields, kubelet_own_value};
 use miette::Severity;
 use serde_json::{Map, Value};
 
 use super::super::draft::LeftOutSetting;
-use super::{NOT_THERE, is_hidden};
+use super::NOT_THERE;
 
 /// Flags that the agent sets itself, or that other rules look at.
 const OWN: [&str; 12] = [

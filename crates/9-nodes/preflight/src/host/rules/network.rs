@@ -1,5 +1,6 @@
 //! Rules about the network, names, proxies and time.
 
+use basalt_inventory::is_hidden;
 use serde_json::Value;
 
 use super::super::{HostFound, HostRule, HostSubject, config, listed, parts};
@@ -133,7 +134,7 @@ fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 
 /// Names of settings in a sentence. For words that are no names of settings, inventories have a sign.
 fn settings_listed(names: &[String]) -> String {
-    let shown = |name| match parts::is_hidden(name) {
+    let shown = |name| match is_hidden(name) {
         true => "words that are no settings",
         false => name,
     };
