@@ -43,6 +43,7 @@ mod units;
 
 use std::path::Path;
 
+pub use cleaning::is_shown;
 pub use document::{
     HostAccount, HostBond, HostCertificate, HostCni, HostCniNetwork, HostConfinement, HostCredentialProvider,
     HostCronJob, HostDevice, HostFilesystem, HostFilter, HostFlag, HostHugePages, HostInterface, HostInventory,
