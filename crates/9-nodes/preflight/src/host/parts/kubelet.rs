@@ -342,6 +342,26 @@ mod tests {
     }
 
     #[test]
+    fn inventories_show_the_fields_that_node_configs_have() {
+        let fields = kubelet_own_fields().chain(kubelet_extra_fields(KubeletMinor::NEWEST));
+        let fields: BTreeSet<&str> = fields.collect();
+        let config: Map<String, Value> = fields
+            .iter()
+            .map(|field| ((*field).to_owned(), Value::from(7)))
+            .collect();
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("var/lib/kubelet");
+        fs_err::create_dir_all(&folder).expect("made");
+        fs_err::write(folder.join("config.yaml"), Value::Object(config).to_string()).expect("written");
+        let host = basalt_inventory::read(root.path());
+        for field in fields {
+            // Its values are names and passwords: inventories do not have it at all.
+            let wanted = (field != "staticPodURLHeader").then(|| Value::from(7));
+            assert_eq!(host.kubelet.field(field), wanted.as_ref(), "{field}");
+        }
+    }
+
+    #[test]
     fn fields_that_are_no_settings_are_named_without_zeros() {
         let mut host = HostInventory::default();
         host.kubelet.config = Some(serde_json::json!({
