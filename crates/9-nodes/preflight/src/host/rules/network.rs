@@ -173,7 +173,7 @@ fn proxy(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         return;
     };
     let last = parts::proxies(subject.host)
-        .filter(|proxy| proxy.variable != "no_proxy")
+        .filter(|proxy| proxy.variable != "no_proxy" && !is_hidden(&proxy.value))
         .last();
     let has_credentials = parts::proxies(subject.host).any(|proxy| proxy.has_credentials);
     let has_password = |pointer: &&str| {
