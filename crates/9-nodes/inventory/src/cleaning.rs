@@ -33,16 +33,18 @@ pub(crate) fn one_line(text: &str) -> String {
         match letter {
             '\n' => kept.push_str("\\n"),
             '\t' | '\r' => kept.push(' '),
-            _ if letter.is_control() || is_invisible(letter) => kept.push(char::REPLACEMENT_CHARACTER),
-            _ => kept.push(letter),
+            _ if is_shown(letter) => kept.push(letter),
+            _ => kept.push(char::REPLACEMENT_CHARACTER),
         }
     }
     kept
 }
 
-/// Returns `true` for separators of lines and signs of the direction of writing, which hide or move other letters.
-fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Returns `false` for characters that a terminal does not show as such: control characters, separators of lines, and signs that
+/// have no width or turn the direction of writing, which hide or move other letters.
+pub fn is_shown(letter: char) -> bool {
+    !letter.is_control()
+        && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Text without names and passwords in addresses, and without values of settings that are called after secrets.
@@ -157,6 +159,7 @@ mod tests {
             ("\u{1b}]0;title\u{7} red", "\u{fffd}]0;title\u{fffd} red"),
             ("4096\t87380", "4096 87380"),
             ("a\u{2028}b\u{202e}c\u{85}d", "a\u{fffd}b\u{fffd}c\u{fffd}d"),
+            ("a\u{2060}b\u{206a}c\u{206f}d", "a\u{fffd}b\u{fffd}c\u{fffd}d"),
         ] {
             assert_eq!(cleaned(text), kept);
         }

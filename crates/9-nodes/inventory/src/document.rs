@@ -129,7 +129,7 @@ impl UnobservedReason {
             Self::OtherKind => "it is of another kind: a device, a pipe, a socket, or a file in place of a folder",
             Self::LinkLoop => "its links lead in a circle",
             Self::Malformed => "its text does not have the form that it should have",
-            Self::Empty => "it is empty: mount the host's below the root",
+            Self::Empty => "it is empty or not there: mount the host's below the root",
             Self::Failed => "the system reports an error",
         }
     }

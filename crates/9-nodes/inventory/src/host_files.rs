@@ -168,6 +168,13 @@ impl<'r> HostFiles<'r> {
         }
     }
 
+    /// Keeps as many entries as [`Self::bound`] does, and remembers the file of the first one that is left out.
+    pub(crate) fn bound_by<T>(&mut self, list: &mut Vec<T>, file: impl Fn(&T) -> &str) {
+        if let Some(path) = list.get(MOST_ENTRIES).map(|first| file(first).to_owned()) {
+            self.bound(list, &path);
+        }
+    }
+
     /// Paths of the entries of a folder whose names have an ending, in their order.
     pub(crate) fn paths(&mut self, folder: &str, ending: &str) -> Vec<String> {
         let names = self.names(folder).into_iter();

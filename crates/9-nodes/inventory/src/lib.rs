@@ -43,6 +43,7 @@ mod units;
 
 use std::path::Path;
 
+pub use cleaning::is_shown;
 pub use document::{
     HostAccount, HostBond, HostCertificate, HostCni, HostCniNetwork, HostConfinement, HostCredentialProvider,
     HostCronJob, HostDevice, HostFilesystem, HostFilter, HostFlag, HostHugePages, HostInterface, HostInventory,
@@ -53,6 +54,7 @@ pub use document::{
 };
 pub use error::InventoryError;
 use host_files::HostFiles;
+pub use redaction::is_hidden;
 
 /// Reads the inventory of the host whose root is a folder: `/`, or where the root of the host is mounted.
 ///
@@ -88,14 +90,35 @@ pub fn read(root: &Path) -> HostInventory {
         unobserved: Vec::new(),
     };
     inventory.kubelet.version = inventory.packages.manual.get("kubelet").cloned();
-    files.bound(&mut inventory.sysctls, "/etc/sysctl.d");
-    files.bound(&mut inventory.storage.filesystems, "/proc/mounts");
-    files.bound(&mut inventory.storage.exports, "/etc/exports");
-    files.bound(&mut inventory.storage.encrypted, "/etc/crypttab");
-    files.bound(&mut inventory.network.interfaces, "/etc/network");
-    files.bound(&mut inventory.network.hosts, "/etc/hosts");
-    files.bound(&mut inventory.limits, "/etc/security/limits.d");
+    bound_lists(files, &mut inventory);
     files.miss_unmounted();
     inventory.unobserved = files.finish();
     inventory.cleaned()
+}
+
+/// Keeps as many entries of lists as an inventory has at most: a file may have a line for each.
+fn bound_lists(files: &mut HostFiles<'_>, inventory: &mut HostInventory) {
+    files.bound(&mut inventory.kernel.modules, "/proc/modules");
+    files.bound(&mut inventory.sysctls, "/etc/sysctl.d");
+    files.bound(&mut inventory.storage.filesystems, "/proc/mounts");
+    files.bound_by(&mut inventory.storage.swap, |swap| &swap.file);
+    files.bound(&mut inventory.storage.arrays, "/proc/mdstat");
+    files.bound(&mut inventory.storage.exports, "/etc/exports");
+    files.bound(&mut inventory.storage.encrypted, "/etc/crypttab");
+    let network = &mut inventory.network;
+    // Without a file, the kernel's devices are all that there is.
+    let place = network.files.first().map_or("/sys/class/net", String::as_str);
+    files.bound(&mut network.interfaces, place);
+    files.bound(&mut network.bonds, place);
+    files.bound(&mut network.vlans, place);
+    files.bound(&mut network.others, place);
+    files.bound(&mut network.hosts, "/etc/hosts");
+    files.bound_by(&mut inventory.proxies, |proxy| &proxy.file);
+    files.bound_by(&mut inventory.certificates, |certificate| &certificate.file);
+    files.bound(&mut inventory.units, "/etc/systemd/system");
+    files.bound(&mut inventory.accounts, "/etc/passwd");
+    files.bound_by(&mut inventory.registries, |registry| &registry.file);
+    files.bound_by(&mut inventory.kubelet.flags, |flag| &flag.file);
+    files.bound(&mut inventory.limits, "/etc/security/limits.d");
+    files.bound_by(&mut inventory.settings, |settings| &settings.file);
 }

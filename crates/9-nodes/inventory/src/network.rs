@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::host_files::HostFiles;
-use crate::redaction::{clipped, hosts as hosts_of};
+use crate::redaction::{HIDDEN, clipped, hosts as hosts_of, lists};
 use crate::syntax::{lines, setting_name, settings};
 use crate::{HostInterface, HostName, HostNetwork, HostResolver, HostRoute, netplan};
 
@@ -26,6 +26,18 @@ const OF_CONTAINERS: [&str; 13] = [
     "veth",
     "vxlan",
 ];
+
+/// Settings of systemd-networkd that are on where nothing is said.
+const DEFAULT_ON: &str = "DHCPv4.SendHostname DHCPv4.UseDNS DHCPv4.UseGateway DHCPv4.UseHostname DHCPv4.UseNTP DHCPv4.UseRoutes \
+    DHCPv6.SendHostname DHCPv6.UseAddress DHCPv6.UseDNS DHCPv6.UseHostname DHCPv6.UseNTP IPv6AcceptRA.UseAutonomousPrefix \
+    IPv6AcceptRA.UseDNS IPv6AcceptRA.UseGateway IPv6AcceptRA.UseOnLinkPrefix Link.ARP Link.RequiredForOnline Network.IPv6AcceptRA \
+    Network.LLDP";
+/// Settings of systemd-networkd that are off where nothing is said.
+const DEFAULT_OFF: &str = "DHCPv4.UseDomains DHCPv4.UseMTU DHCPv6.UseDomains IPv6AcceptRA.UseDomains Link.Unmanaged \
+    Network.ConfigureWithoutCarrier Network.DHCPServer Network.EmitLLDP";
+/// Settings of systemd-networkd with the words that count where nothing is said, in small letters.
+const DEFAULT_WORDS: &str =
+    "DHCPv4.ClientIdentifier=duid Match.Kind=!* Match.Type=ether Network.LinkLocalAddressing=ipv6";
 
 /// Reads the network's configuration and devices.
 pub(crate) fn read(files: &mut HostFiles<'_>) -> HostNetwork {
@@ -104,9 +116,12 @@ fn networkd_interface(text: &str) -> HostInterface {
                 }),
             },
             ("Network", "Description") => {}
+            (section, key) if is_default(section, key, &setting.value) => {}
             _ => {
                 let name = setting_name(&setting);
-                if !interface.others.contains(&name) {
+                // Without a value, a setting takes back what was set before.
+                let is_none = value.is_empty() && !name.contains(HIDDEN);
+                if !is_none && !interface.others.contains(&name) {
                     interface.others.push(name);
                 }
             }
@@ -116,6 +131,17 @@ fn networkd_interface(text: &str) -> HostInterface {
         "default".clone_into(&mut route.to);
     }
     interface
+}
+
+/// Returns `true` for a setting of systemd-networkd that says what is so without it, or that excludes no Ethernet device.
+fn is_default(section: &str, key: &str, value: &str) -> bool {
+    let name = format!("{section}.{key}");
+    let value = value.to_ascii_lowercase();
+    match value.as_str() {
+        "1" | "yes" | "y" | "true" | "t" | "on" => lists(DEFAULT_ON, &name),
+        "0" | "no" | "n" | "false" | "f" | "off" => lists(DEFAULT_OFF, &name),
+        word => lists(DEFAULT_WORDS, &format!("{name}={word}")),
+    }
 }
 
 /// Default route by a router.
@@ -242,6 +268,27 @@ mod tests {
             (found[0].address.as_str(), &found[0].names[..]),
             ("10.0.0.9", &["nas".to_owned(), "nas.example".to_owned()][..])
         );
+    }
+
+    #[test]
+    fn defaults_of_networkd_are_no_settings() {
+        let text = "[Match]\nName=en*\nType=ether\nKind=!*\n[Network]\nDHCP=yes\nIPv6AcceptRA=yes\nLinkLocalAddressing=ipv6\nNTP=\n\
+                    [Link]\nRequiredForOnline=true\n[DHCPv4]\nUseDNS=Yes\nClientIdentifier=duid\n[DHCPv6]\nUseDNS=1\n[IPv6AcceptRA]\nUseDomains=no\n";
+        let found = networkd_interface(text);
+        assert!(found.others.is_empty() && found.dhcp, "{:?}", found.others);
+        let text = "[Match]\nName=en*\nType=wlan\nDriver=x\n[Network]\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n\
+                    [Link]\nRequiredForOnline=no\n[DHCPv4]\nUseDNS=no\nClientIdentifier=mac\nRouteMetric=100\n";
+        let wanted = [
+            "Match.Type",
+            "Match.Driver",
+            "Network.IPv6AcceptRA",
+            "Network.LinkLocalAddressing",
+            "Link.RequiredForOnline",
+            "DHCPv4.UseDNS",
+            "DHCPv4.ClientIdentifier",
+            "DHCPv4.RouteMetric",
+        ];
+        assert_eq!(networkd_interface(text).others, wanted);
     }
 
     #[test]

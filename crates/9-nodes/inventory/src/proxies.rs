@@ -2,7 +2,7 @@
 
 use crate::HostProxy;
 use crate::host_files::HostFiles;
-use crate::redaction::{address, clipped};
+use crate::redaction::{HIDDEN, address, clipped, is_host};
 use crate::syntax::{assignments, settings, words};
 
 /// Names of variables, in lower case.
@@ -54,16 +54,7 @@ fn proxy(file: &str, variable: &str, value: &str) -> Option<HostProxy> {
     }
     let (value, has_credentials) = match variable.as_str() {
         "no_proxy" => (clipped(value), false),
-        _ => address(value),
-    };
-    let value = match variable.as_str() {
-        "no_proxy" => value,
-        // What follows an address is none of it: a comment, another word.
-        _ => value
-            .split([' ', '\t', ',', ';', '"', '\''])
-            .find(|part| !part.is_empty())
-            .unwrap_or_default()
-            .to_owned(),
+        _ => first_address(value),
     };
     Some(HostProxy {
         file: file.to_owned(),
@@ -71,6 +62,26 @@ fn proxy(file: &str, variable: &str, value: &str) -> Option<HostProxy> {
         value,
         has_credentials,
     })
+}
+
+/// Address of a proxy at the begin of a value, and whether it had a name; `*` where the value may have none. What follows a blank or
+/// a quote is none of it: a comment, another word.
+fn first_address(value: &str) -> (String, bool) {
+    let is_end = |letter: char| letter.is_whitespace() || letter == '"' || letter == '\'';
+    let mut words = value.split(is_end).filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default();
+    // A password with a blank goes on behind it, up to an `@`.
+    let goes_on = |word: &str| word.contains('@') && !(word.contains("://") && first.contains('@'));
+    if words.any(goes_on) {
+        return (HIDDEN.to_owned(), true);
+    }
+    let (shown, has_name) = address(first);
+    let shown = shown.split([',', ';']).next().unwrap_or_default();
+    let host = shown.split_once("://").map_or(shown, |(_, rest)| rest);
+    match is_host(host.split('/').next().unwrap_or_default()) {
+        true => (shown.to_owned(), has_name),
+        false => (HIDDEN.to_owned(), has_name),
+    }
 }
 
 /// Proxies in `Environment=` and `DefaultEnvironment=`.
@@ -124,13 +135,28 @@ mod tests {
         );
         let long = format!("{}.example", "a,".repeat(1000));
         assert_eq!(proxy("/x", "no_proxy", &long).expect("a proxy").value, long);
-        let broken = proxy(
-            "/x",
-            "http_proxy",
-            "http://u:p@proxy:3128 http://u:hunter2@x,y\" password=z",
-        )
-        .expect("a proxy");
-        assert_eq!(broken.value, "http://x");
+        for (value, kept, has_credentials) in [
+            (
+                "http://u:p@proxy:3128 http://u:hunter2@x,y\" password=z",
+                "http://proxy:3128",
+                true,
+            ),
+            ("http://proxy:3128/ # the one of the site", "http://proxy:3128/", false),
+            ("\"http://proxy:3128", "http://proxy:3128", false),
+            ("http://proxy:3128,hunter2", "http://proxy:3128", false),
+            ("http://u:hun ter2@proxy:3128", "*", true),
+            ("http://u:hun ter://2@proxy:3128", "*", true),
+            ("http://u:p@hun ter2@proxy:3128", "*", true),
+            ("http:// proxy", "*", false),
+            ("password=hunter2", "*", false),
+        ] {
+            let found = proxy("/x", "http_proxy", value).expect("a proxy");
+            assert_eq!(
+                (found.value.as_str(), found.has_credentials),
+                (kept, has_credentials),
+                "{value}"
+            );
+        }
         let apt = of_apt("/x", "Acquire::http::Proxy \"http://apt:3142/\";\nAPT::Get \"1\";\n");
         assert_eq!((apt.len(), apt[0].value.as_str()), (1, "http://apt:3142/"));
     }

@@ -9,6 +9,8 @@ use crate::syntax::{is_name, words};
 const LONGEST: usize = 128 << 10;
 /// Sign in place of what is left out.
 pub(crate) const HIDDEN: &str = "*";
+/// Signs between a name and a value that is left out.
+const BEFORE_HIDDEN: [char; 2] = ['=', ':'];
 /// Parts of names of settings that are secrets.
 const SECRETS: [&str; 13] = [
     "pass",
@@ -52,7 +54,7 @@ const UNITS: [&str; 25] = [
 const KUBELET_FIELDS: &str = "address allowedUnsafeSysctls apiVersion authentication authorization cgroupDriver cgroupRoot \
     cgroupsPerQOS clusterDNS clusterDomain configMapAndSecretChangeDetectionStrategy containerLogMaxFiles containerLogMaxSize \
     containerLogMaxWorkers containerLogMonitorInterval containerRuntimeEndpoint contentType cpuCFSQuota cpuCFSQuotaPeriod \
-    cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod crashLoopBackOff enableContentionProfiling \
+    cpuManagerPolicy cpuManagerPolicyOptions cpuManagerReconcilePeriod crashLoopBackOff defaultPodSysctls enableContentionProfiling \
     enableControllerAttachDetach enableDebugFlagsHandler enableDebuggingHandlers enableProfilingHandler enableServer \
     enableSystemLogHandler enableSystemLogQuery enforceNodeAllocatable eventBurst eventRecordQPS evictionHard \
     evictionMaxPodGracePeriod evictionMinimumReclaim evictionPressureTransitionPeriod evictionSoft evictionSoftGracePeriod \
@@ -60,7 +62,7 @@ const KUBELET_FIELDS: &str = "address allowedUnsafeSysctls apiVersion authentica
     imageGCHighThresholdPercent imageGCLowThresholdPercent imageMaximumGCAge imageMinimumGCAge \
     imagePullCredentialsVerificationPolicy imageServiceEndpoint iptablesDropBit iptablesMasqueradeBit kernelMemcgNotification \
     kind kubeAPIBurst kubeAPIQPS kubeReserved kubeReservedCgroup kubeletCgroups localStorageCapacityIsolation logging \
-    makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls maxPods memoryManagerPolicy memorySwap memoryThrottlingFactor \
+    makeIPTablesUtilChains maxOpenFiles maxParallelImagePulls maxPods memoryManagerPolicy memoryReservationPolicy memorySwap memoryThrottlingFactor \
     mergeDefaultEvictionSettings nodeLeaseDurationSeconds nodeStatusMaxImages nodeStatusReportFrequency \
     nodeStatusUpdateFrequency oomScoreAdj podCIDR podLogsDir podPidsLimit podsPerCore port \
     preloadedImagesVerificationAllowlist protectKernelDefaults providerID qosReserved readOnlyPort registerNode \
@@ -71,6 +73,12 @@ const KUBELET_FIELDS: &str = "address allowedUnsafeSysctls apiVersion authentica
     systemReservedCgroup tlsCertFile tlsCipherSuites tlsCurvePreferences tlsMinVersion tlsPrivateKeyFile \
     topologyManagerPolicy topologyManagerPolicyOptions topologyManagerScope tracing userNamespaces volumePluginDir \
     volumeStatsAggPeriod";
+
+/// Returns `true` for a word of an inventory whose value was left out: `*`, or `name=*`.
+pub fn is_hidden(word: &str) -> bool {
+    word.strip_suffix(HIDDEN)
+        .is_some_and(|name| name.is_empty() || name.ends_with(BEFORE_HIDDEN))
+}
 
 /// Address without name and password, query and fragment; and whether it had a name.
 ///
@@ -245,6 +253,22 @@ mod tests {
             assert_eq!(address(text), (kept.to_owned(), has_name));
         }
         assert_eq!(clipped(&"ü".repeat(LONGEST + 700)).chars().count(), LONGEST + 3);
+    }
+
+    #[test]
+    fn words_without_a_value_are_known() {
+        for (word, is_without) in [
+            ("*", true),
+            ("token=*", true),
+            ("password:*", true),
+            ("a=1", false),
+            ("kernel.shm*", false),
+            ("*.example.com", false),
+            ("", false),
+        ] {
+            assert_eq!(is_hidden(word), is_without, "{word}");
+        }
+        assert!(is_hidden(HIDDEN));
     }
 
     #[test]

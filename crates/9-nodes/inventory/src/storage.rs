@@ -54,15 +54,15 @@ const OF_CONTAINERS: [&str; 7] = [
 ];
 
 /// Options of mounts without a value.
-const SWITCHES: &str = "_netdev ac acl allow_other async attr2 auto autodefrag barrier bg bind bsdgroups comment compress \
-    compress-force cto default_permissions defaults degraded delalloc dev dirsync discard exec fg filestreams \
+const SWITCHES: &str = "_netdev ac acl allow_other async attr2 auto autodefrag barrier bg bind bsdgroups comment \
+    cto default_permissions defaults degraded delalloc dev dirsync discard exec fg filestreams \
     flushoncommit forceuid forcegid fsc group grpid grpquota gquota guest hard inode32 inode64 intr journal_checksum \
-    largeio lazytime local_lock lock mapposix mfsymlinks multiuser nbrl noac noacl noalign noatime noauto noattr2 nobarrier \
+    largeio lazytime lock mapposix mfsymlinks multiuser nbrl noac noacl noalign noatime noauto noattr2 nobarrier \
     nobootwait nobrl nocto nodelalloc nodev nodiratime nodiscard noexec nofail nogrpid nointr nolock nomapposix \
     nomblk_io_submit noperm noposix noquota noresvport noserverino nosharecache nosharesock nosoft nossd nosuid nounix \
     nouser nouser_xattr noxattr owner posix posixacl pquota prealloc private prjquota quiet quota rbind rdirplus relatime \
     remount resvport ro rprivate rshared rslave rw seal seclabel serverino sfu sharecache shared showexec slave soft ssd \
-    strictatime suid sw swalloc sync sysvgroups tcp udp unix uquota user user_xattr users usrquota utf8 \
+    strictatime suid sw swalloc sync sysvgroups tcp udp unix uquota user_xattr users usrquota utf8 \
     wsync x-gvfs-hide x-mount.mkdir x-systemd.automount x-systemd.growfs x-systemd.makefs xattr zfsutil";
 /// Options with a value, which is shown where it is a number or one of the words.
 const VALUED: &str = "acdirmax acdirmin acregmax acregmin actimeo cache codepage commit compress compress-force data \
@@ -70,7 +70,7 @@ const VALUED: &str = "acdirmax acdirmin acregmax acregmin actimeo cache codepage
     mode mountport mountproto mountvers namlen nconnect nfsvers port pri proto retrans retry rsize sec shortname size \
     space_cache stripe subvolid sunit swidth timeo trunkdiscovery uid umask vers wsize x-systemd.device-timeout \
     x-systemd.idle-timeout x-systemd.mount-timeout";
-/// Those words.
+/// Words that are shown as values of [`VALUED`].
 const WORDS: &str = "all continue i krb5 krb5i krb5p journal loose lz4 lzo none ntlm ntlmi ntlmssp ntlmsspi ntlmv2 ordered panic \
     pos positive posix rdma remount-ro strict sys tcp tcp6 udp udp6 utf8 v1 v2 writeback zlib zstd";
 /// Options whose values are left out.
@@ -279,6 +279,22 @@ mod tests {
             ["vault"]
         );
         assert_eq!(folders("/srv *(rw)\n\"/srv/b\" x\naGVsbG8=\n"), ["/srv", "/srv/b"]);
+    }
+
+    #[test]
+    fn options_are_in_one_list_each() {
+        let mut names: Vec<&str> = [SWITCHES, VALUED, OTHER_VALUED]
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        // Those with a value are shown without one, too.
+        for option_alone in ["compress", "local_lock", "user"] {
+            assert_eq!(option(option_alone), option_alone);
+        }
     }
 
     #[test]

@@ -184,6 +184,47 @@ fn nonsense_is_read_within_bounds() {
     }
 }
 
+/// A file of less than a megabyte may have many lines.
+#[test]
+fn lists_have_bounds() {
+    let root = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, line: &dyn Fn(usize) -> String| {
+        let path = root.path().join(path);
+        fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs_err::write(path, (0..5000).map(line).collect::<String>()).expect("written");
+    };
+    write("etc/environment", &|_| "http_proxy=http://p:3128\n".to_owned());
+    write("etc/passwd", &|number| {
+        format!("u{number}:x:{}:1::/home/u:/bin/sh\n", 1000 + number)
+    });
+    write("etc/network/interfaces", &|number| {
+        format!("iface a.{number} inet manual\nbond-mode 1\n")
+    });
+    write("etc/default/kubelet", &|number| match number {
+        0 => "KUBELET_EXTRA_ARGS=--v=1".to_owned(),
+        _ => " --v=1".to_owned(),
+    });
+    let inventory = read(root.path());
+    let network = &inventory.network;
+    for (path, length) in [
+        ("/etc/environment", inventory.proxies.len()),
+        ("/etc/passwd", inventory.accounts.len()),
+        ("/etc/network/interfaces", network.interfaces.len()),
+        ("/etc/network/interfaces", network.bonds.len()),
+        ("/etc/network/interfaces", network.vlans.len()),
+        ("/etc/default/kubelet", inventory.kubelet.flags.len()),
+    ] {
+        assert_eq!(length, 4096, "{path}");
+        let is_told = |missed: &&basalt_inventory::Unobserved| missed.path == path;
+        let missed = inventory.unobserved.iter().find(is_told);
+        assert_eq!(
+            missed.map(|missed| missed.reason),
+            Some(UnobservedReason::TooMany),
+            "{path}"
+        );
+    }
+}
+
 #[test]
 fn other_documents_are_refused() {
     for text in [

@@ -182,6 +182,16 @@ const CASES: &[(&str, Change, Change)] = &[
         },
     ),
     (
+        "host-network-other",
+        |host| host.network.interfaces = vec![with_settings("wlan0", &["optional", "wpa-psk"])],
+        |host| host.network.interfaces = vec![with_settings("eth0", &["optional", "*"])],
+    ),
+    (
+        "host-network-setting",
+        |host| host.network.interfaces = vec![with_settings("eth0", &["optional"])],
+        |host| host.network.interfaces = vec![with_settings("wlan0", &["access-points"])],
+    ),
+    (
         "host-endpoint",
         |host| {
             host.kubelet.server = Some("https://cp.internal:6443".to_owned());
@@ -425,6 +435,14 @@ const CASES: &[(&str, Change, Change)] = &[
     ),
 ];
 
+/// Interface with settings that inventories do not read.
+fn with_settings(name: &str, others: &[&str]) -> HostInterface {
+    HostInterface {
+        others: others.iter().map(|other| (*other).to_owned()).collect(),
+        ..interface(name)
+    }
+}
+
 /// Rules that report something about a host.
 fn reporting(change: Change, node: &NodeFacts) -> BTreeSet<&'static str> {
     let mut host = HostInventory::default();
@@ -454,12 +472,11 @@ fn every_rule_has_an_example_and_a_counter_example() {
 
 #[test]
 fn settings_that_are_not_read_are_named() {
-    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let mut host = HostInventory::default();
     host.network.bonds = vec![HostBond {
         name: "bond0".to_owned(),
         members: vec!["eth0".to_owned()],
-        others: names(&["mii-monitor-interval", "*"]),
+        others: vec!["mii-monitor-interval".to_owned(), "*".to_owned()],
         ..HostBond::default()
     }];
     host.network.interfaces = vec![
@@ -467,21 +484,48 @@ fn settings_that_are_not_read_are_named() {
             addresses: vec!["10.0.0.2/24".to_owned()],
             ..interface("bond0")
         },
-        HostInterface {
-            others: names(&["dhcp4-overrides.use-dns", "optional"]),
-            ..interface("eth1")
-        },
+        with_settings("eth1", &["dhcp4-overrides.use-dns", "optional"]),
     ];
     let findings = HostExamination::new(&host, &node()).findings(None);
     let findings = findings
         .iter()
-        .filter(|finding| finding.rule.id == "host-network-other");
+        .filter(|finding| finding.rule.id == "host-network-setting");
     let messages: Vec<&str> = findings.map(|finding| finding.message.as_str()).collect();
     let wanted = [
         "eth1 has dhcp4-overrides.use-dns, optional",
         "the bond bond0 has mii-monitor-interval, words that are no settings",
     ];
     assert_eq!(messages, wanted);
+}
+
+#[test]
+fn settings_that_a_node_config_has_are_told_no_more() {
+    let mut host = HostInventory::default();
+    host.network.interfaces = vec![
+        with_settings("eth0", &["optional"]),
+        HostInterface {
+            mac: Some("52:54:00:12:34:56".to_owned()),
+            ..with_settings("eth1", &["dhcp4-overrides.route-metric", "dhcp4-overrides.use-dns"])
+        },
+    ];
+    let messages = |config: Option<&str>| {
+        let findings = HostExamination::new(&host, &node()).findings(config);
+        let findings = findings
+            .into_iter()
+            .filter(|finding| finding.rule.id == "host-network-setting");
+        findings.map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let all = [
+        "eth0 has optional",
+        "eth1 has dhcp4-overrides.route-metric, dhcp4-overrides.use-dns",
+    ];
+    assert_eq!(messages(None), all);
+    assert_eq!(
+        messages(Some("network: {interfaces: [{name: eth0}, {name: eth1}]}\n")),
+        all
+    );
+    let config = "network: {interfaces: [{name: eth0, optional: true}, {mac: '52:54:00:12:34:56', metric: 10}]}\n";
+    assert_eq!(messages(Some(config)), ["eth1 has dhcp4-overrides.use-dns"]);
 }
 
 #[test]

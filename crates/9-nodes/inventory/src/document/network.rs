@@ -137,7 +137,7 @@ pub struct HostProxy {
     pub file: String,
     /// Variable, in lower case: `http_proxy`, `https_proxy`, `no_proxy`.
     pub variable: String,
-    /// Value, without name and password.
+    /// Value, without name and password; of a proxy, `*` where no address is to be told from them.
     pub value: String,
     /// The value has a name or a password, which is left out here.
     pub has_credentials: bool,

@@ -8,11 +8,32 @@ use crate::redaction::{HIDDEN, clipped, hosts, lists};
 use crate::syntax::lines;
 use crate::{HostBond, HostInterface, HostNetwork, HostRoute, HostVlan};
 
-/// Options that are not read, by their names with hyphens. Those of bonds, bridges and wireless networks are not among them.
+/// Options that are not read, by their names with hyphens. Those of bonds, bridges and wireless networks are in [`OF_BONDS`] and
+/// [`KINDS`]. Of other words, which may be what is left of a broken line, there is a sign.
 const OPTIONS: &str = "accept-ra autoconf client down dns-domain dns-options dns-sortlist endpoint ethernet-port ethtool \
     gro-offload gso-offload hwaddress hostname leasetime lease link-autoneg link-duplex link-speed local media metric mode \
     offload-gro offload-gso offload-lro offload-rx offload-tso offload-tx pointopoint post-down post-up pre-down pre-up privext \
     request-prefix scope sg-offload tso-offload ttl unmanaged up vendor vlan-id wait-delay";
+/// Options of bonds (ifenslave), without `bond-`.
+const OF_BONDS: &str = "active-port active-slave ad-actor-sys-prio ad-actor-system ad-select ad-user-port-key all-ports-active \
+    all-slaves-active arp-all-targets arp-interval arp-ip-target arp-validate downdelay fail-over-mac give-a-chance lacp-active \
+    lacp-rate lp-interval master miimon min-links mode num-grat-arp num-unsol-na packets-per-port packets-per-slave \
+    peer-notif-delay primary primary-reselect queue-id resend-igmp tlb-dynamic-lb updelay use-carrier xmit-hash-policy";
+/// Options of bridges (bridge-utils), without `bridge-`.
+const OF_BRIDGES: &str = "access ageing allow-untagged bridgeprio fd garbage gcint hello hw maxage maxwait mcqifaddr mcquerier \
+    mcrouter mcsnoop pathcost portprio pvid stp trunk vids vlan-aware vlan-protocol waitport";
+/// Options of wireless networks (wireless-tools), without `wireless-`.
+const OF_WIRELESS: &str = "ap channel commit enc essid frag freq key key1 key2 key3 key4 keymode mode nick nwid power rate retry rts \
+    sens txpower";
+/// Options of wpasupplicant, without `wpa-`.
+const OF_WPA: &str = "altsubject-match altsubject-match2 anonymous-identity ap-scan auth-alg bridge bssid ca-cert ca-cert2 ca-path \
+    ca-path2 client-cert client-cert2 conf debug-level dh-file dh-file2 driver eap eap-workaround eapol-flags eappsk engine engine-id \
+    fast-reauth frequency group identity ieee80211w iface key-id key-mgmt logfile maint-debug mapping-script mapping-script-priority \
+    mode nai pac-file pairwise passphrase password pcsc phase1 phase2 pin priority private-key private-key-passwd \
+    private-key-passwd2 private-key2 proactive-key-caching proto psk roam roam-default-iface scan-ssid ssid subject-match \
+    subject-match2 verbosity wep-key0 wep-key1 wep-key2 wep-key3 wep-tx-keyidx";
+/// Beginnings of options, with the names that follow.
+const KINDS: [(&str, &str); 3] = [("bridge-", OF_BRIDGES), ("wireless-", OF_WIRELESS), ("wpa-", OF_WPA)];
 
 /// Ways to an address that are read.
 const METHODS: [&str; 5] = ["auto", "dhcp", "loopback", "manual", "static"];
@@ -101,11 +122,11 @@ fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
         "down" | "pre-down" | "post-down" if values.contains(&"route") => {}
         "broadcast" | "network" | "bridge-ports" => {}
         other => {
-            let is_name = other.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            let is_of_kind = ["bridge-", "wpa-", "wireless-"]
-                .iter()
-                .any(|kind| other.starts_with(kind));
-            match lists(OPTIONS, other) || is_name && is_of_kind {
+            let is_of_kind = KINDS.iter().any(|(kind, names)| {
+                let name = other.strip_prefix(*kind);
+                name.is_some_and(|name| lists(names, name))
+            });
+            match lists(OPTIONS, other) || is_of_kind {
                 true => add_other(interface, other),
                 false => add_other(interface, HIDDEN),
             }
@@ -132,8 +153,7 @@ fn bond_parameter(bond: &mut HostBond, parameter: &str, first: &str, values: &[&
         "xmit-hash-policy" if bonding::hash_policy(first).is_some() => bond.hash_policy = bonding::hash_policy(first),
         "miimon" if bonding::is_interval_of_node(first) => {}
         other => {
-            let is_name = other.len() <= 24 && other.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            let name = if is_name { other } else { HIDDEN };
+            let name = if lists(OF_BONDS, other) { other } else { HIDDEN };
             if !bond.others.iter().any(|known| known == name) {
                 bond.others.push(name.to_owned());
             }
@@ -264,5 +284,18 @@ mod tests {
             ["method", "wpa-psk", "hwaddress", "post-up", "*"]
         );
         assert!(!format!("{network:?}").to_lowercase().contains("hunter2"));
+    }
+
+    #[test]
+    fn words_are_no_names_by_their_beginnings() {
+        let text = "iface wlan0 inet manual\n  wpa-hunter x\n  bridge-hunter x\n  wireless-hunter x\n  bond-hunter x\n  wpa-ssid x\n  \
+                    bridge_stp on\n  wireless-key1 x\n  bond-updelay 200\n";
+        let mut network = HostNetwork::default();
+        assert!(add(&mut network, text));
+        assert_eq!(
+            network.interfaces[0].others,
+            ["*", "wpa-ssid", "bridge-stp", "wireless-key1"]
+        );
+        assert_eq!(network.bonds[0].others, ["*", "updelay"]);
     }
 }

@@ -3,7 +3,7 @@
 //! An inventory may come from a host that others write to. Its values must neither begin a line of a report or of a file, nor
 //! reach a terminal as something else than text.
 
-use basalt_inventory::{HostInventory, Unobserved, UnobservedReason};
+use basalt_inventory::{HostInventory, Unobserved, UnobservedReason, is_shown};
 use serde_json::{Map, Value};
 
 /// Sign in place of a character that is not shown. What has it is not written into a NodeConfig.
@@ -46,13 +46,6 @@ pub(super) fn shortened(text: &str, longest: usize) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
-}
-
-/// Returns `false` for control characters, line breaks of Unicode, and characters that have no width or turn the direction
-/// of others.
-fn is_shown(letter: char) -> bool {
-    !letter.is_control()
-        && !matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 fn cleaned(value: Value) -> Value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use basalt_inventory::{HostInventory, HostName};
+use basalt_inventory::{HostInventory, HostName, is_hidden};
 use basalt_node::paths;
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::{kubeconfig, raw};
@@ -261,7 +261,7 @@ fn sections(host: &HostInventory, node: &NodeFacts, settings: &HostKubeletSettin
     let mut kubelet = settings.configuration.clone();
     kubelet.extend(flags.kubelet());
     let hostname = host.kubelet.flag("hostname-override").map(|flag| flag.value.clone());
-    let hostname = hostname.filter(|name| !parts::is_hidden(name));
+    let hostname = hostname.filter(|name| !is_hidden(name));
     let hostname = hostname.unwrap_or_else(|| host.system.hostname.clone());
     let sections = [
         ("hostname", value((!hostname.is_empty()).then_some(hostname))),

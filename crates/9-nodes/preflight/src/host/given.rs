@@ -45,6 +45,18 @@ impl GivenConfig {
             .find(|mirror| mirror.get("url").and_then(Value::as_str) == Some(url))
     }
 
+    /// Settings of an interface, by its name or its hardware address.
+    pub(crate) fn interface(&self, name: &str, mac: Option<&str>) -> Option<&Value> {
+        let interfaces = self.at("/network/interfaces")?.as_array()?;
+        interfaces.iter().find(|interface| {
+            let given = interface.get("mac").and_then(Value::as_str);
+            let has_mac = given
+                .zip(mac)
+                .is_some_and(|(given, mac)| given.eq_ignore_ascii_case(mac));
+            has_mac || interface.get("name").and_then(Value::as_str) == Some(name)
+        })
+    }
+
     /// Returns `true` if the section says all that is wanted of it.
     pub(super) fn says(&self, name: &str, wanted: &Value) -> bool {
         self.section(name).is_some_and(|given| covers(given, wanted))

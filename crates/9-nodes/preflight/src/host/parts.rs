@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use basalt_inventory::{HostInventory, HostProxy, HostRegistry};
+use basalt_inventory::{HostInventory, HostProxy, HostRegistry, is_hidden};
 use basalt_node_config::raw;
 
 use super::draft::LeftOutSetting;
@@ -15,19 +15,23 @@ pub(super) use kubelet::HostKubeletSettings;
 pub(super) use network::network;
 pub(super) use sysctl::{SysctlFate, WantedSysctl, sysctl_value, sysctls, wanted_sysctls};
 
-/// Reason for which a NodeConfig does not have a setting that [`is_hidden`].
+/// Reason for which a NodeConfig does not have a setting that [`basalt_inventory::is_hidden`].
 pub(super) const NOT_THERE: &str = "the inventory does not have its value, since it may be secret";
-
-/// Returns `true` for a word whose value the inventory does not have: `*`, or `name=*`.
-pub(super) fn is_hidden(word: &str) -> bool {
-    word == "*" || word.ends_with("=*") || word.ends_with(":*")
-}
 
 /// Settings that no section has, although the host has them.
 pub(super) fn left_out(host: &HostInventory, kubelet: &HostKubeletSettings) -> Vec<LeftOutSetting> {
     let mut found = network::left_out(host);
     found.extend_from_slice(&kubelet.flags.left_out);
     found.extend_from_slice(&kubelet.hidden);
+    // In a list of exceptions, `*` is all hosts.
+    let is_of_pulls = |proxy: &&HostProxy| ["http_proxy", "https_proxy"].contains(&proxy.variable.as_str());
+    for hidden in proxies(host)
+        .filter(is_of_pulls)
+        .filter(|proxy| is_hidden(&proxy.value))
+    {
+        let path = format!("{} of {}", hidden.variable, hidden.file);
+        found.push(LeftOutSetting::new(path, "", NOT_THERE));
+    }
     let mut known: Vec<&HostRegistry> = Vec::new();
     for registry in settings_of_registries(host) {
         match known.iter().find(|first| first.host == registry.host) {
@@ -47,7 +51,7 @@ pub(super) fn left_out(host: &HostInventory, kubelet: &HostKubeletSettings) -> V
     found
 }
 
-/// Proxies that count for pulls, the last one of each variable.
+/// Proxies that count for pulls, in their order: of a variable, the last one counts.
 pub(super) fn proxies(host: &HostInventory) -> impl Iterator<Item = &HostProxy> {
     host.proxies.iter().filter(|proxy| !proxy.file.starts_with("/etc/apt/"))
 }
@@ -62,10 +66,8 @@ pub(super) fn proxy(host: &HostInventory) -> Option<raw::Proxy> {
         true => address.trim_end_matches('/').to_owned(),
         false => format!("http://{}", address.trim_end_matches('/')),
     };
-    let (http, https) = (
-        value("http_proxy").map(with_scheme),
-        value("https_proxy").map(with_scheme),
-    );
+    let address = |variable| value(variable).filter(|value| !is_hidden(value)).map(with_scheme);
+    let (http, https) = (address("http_proxy"), address("https_proxy"));
     if http.is_none() && https.is_none() {
         return None;
     }
@@ -162,18 +164,27 @@ mod tests {
     }
 
     #[test]
-    fn words_without_a_value_are_known() {
-        for (word, is_without) in [
-            ("*", true),
-            ("token=*", true),
-            ("password:*", true),
-            ("a=1", false),
-            ("kernel.shm*", false),
-            ("*.example.com", false),
-            ("", false),
-        ] {
-            assert_eq!(is_hidden(word), is_without, "{word}");
-        }
+    fn a_proxy_without_an_address_is_none() {
+        let proxy_of = |variable: &str, value: &str| HostProxy {
+            file: "/etc/environment".to_owned(),
+            variable: variable.to_owned(),
+            value: value.to_owned(),
+            ..HostProxy::default()
+        };
+        let mut host = HostInventory {
+            proxies: vec![proxy_of("http_proxy", "*"), proxy_of("no_proxy", "*")],
+            ..HostInventory::default()
+        };
+        assert!(proxy(&host).is_none());
+        let found: Vec<String> = left_out(&host, &HostKubeletSettings::of(&host))
+            .into_iter()
+            .map(|entry| entry.path)
+            .collect();
+        assert_eq!(found, ["http_proxy of /etc/environment"]);
+        host.proxies.push(proxy_of("https_proxy", "http://p:3128"));
+        let made = proxy(&host).expect("a proxy");
+        assert_eq!((made.http, made.https), (None, Some("http://p:3128".to_owned())));
+        assert_eq!(made.no_proxy, ["*"]);
     }
 
     #[test]

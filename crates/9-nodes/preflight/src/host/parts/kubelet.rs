@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use basalt_inventory::{HostFlag, HostInventory};
+use basalt_inventory::{HostFlag, HostInventory, is_hidden};
 use basalt_join::request::KubeletFlags;
 use basalt_node_config::{KubeletMinor, kubelet_extra_fields, kubelet_own_fields, kubelet_own_value};
 use miette::Severity;
 use serde_json::{Map, Value};
 
 use super::super::draft::LeftOutSetting;
-use super::{NOT_THERE, is_hidden};
+use super::NOT_THERE;
 
 /// Flags that the agent sets itself, or that other rules look at.
 const OWN: [&str; 12] = [
@@ -45,9 +45,9 @@ const OF_KUBEADM: [&str; 4] = ["authentication", "authorization", "resolvConf", 
 /// Settings of a host's kubelet.
 #[derive(Debug)]
 pub(in super::super) struct HostKubeletSettings {
-    /// Those of its flags.
+    /// Settings that its flags stand for.
     pub(in super::super) flags: FlagSettings,
-    /// Those of its configuration, as the part `kubelet` of a NodeConfig has them.
+    /// Settings of its configuration, as the part `kubelet` of a NodeConfig has them.
     pub(in super::super) configuration: Map<String, Value>,
     /// Settings of its configuration whose values the inventory does not have.
     pub(in super::super) hidden: Vec<LeftOutSetting>,
@@ -339,6 +339,26 @@ mod tests {
             "kubeReserved": { "ephemeralStorage": "1Gi", "pid": 1000 },
         });
         assert_eq!(Value::Object(of_config(&host).0), wanted);
+    }
+
+    #[test]
+    fn inventories_show_the_fields_that_node_configs_have() {
+        let fields = kubelet_own_fields().chain(kubelet_extra_fields(KubeletMinor::NEWEST));
+        let fields: BTreeSet<&str> = fields.collect();
+        let config: Map<String, Value> = fields
+            .iter()
+            .map(|field| ((*field).to_owned(), Value::from(7)))
+            .collect();
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("var/lib/kubelet");
+        fs_err::create_dir_all(&folder).expect("made");
+        fs_err::write(folder.join("config.yaml"), Value::Object(config).to_string()).expect("written");
+        let host = basalt_inventory::read(root.path());
+        for field in fields {
+            // Its values are names and passwords: inventories do not have it at all.
+            let wanted = (field != "staticPodURLHeader").then(|| Value::from(7));
+            assert_eq!(host.kubelet.field(field), wanted.as_ref(), "{field}");
+        }
     }
 
     #[test]

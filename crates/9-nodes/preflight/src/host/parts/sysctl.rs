@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use basalt_inventory::{HostInventory, HostSysctl};
+use basalt_inventory::{HostInventory, HostSysctl, is_hidden};
 use basalt_node_config::raw;
 use basalt_node_config::sysctl::SysctlName;
 
-use super::is_hidden;
 use crate::NodeFacts;
 
 /// Kernel setting of a file that no package brought and that the node does not have alike.

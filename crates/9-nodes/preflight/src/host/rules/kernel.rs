@@ -1,6 +1,6 @@
 //! Rules about the machine, the kernel, its modules and its settings.
 
-use basalt_inventory::{HostDevice, HostModule, HostSysctl};
+use basalt_inventory::{HostDevice, HostModule, HostSysctl, is_hidden};
 
 use super::super::parts::{SysctlFate, WantedSysctl};
 use super::super::{HostFound, HostRule, HostSubject, boundary, listed, parts};
@@ -229,7 +229,7 @@ fn module_option(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         .iter()
         .filter(|module| !module.options.is_empty());
     for module in modules.filter(|module| subject.node.kernel.has_module(&module.name)) {
-        let words = module.options.iter().filter(|option| !parts::is_hidden(option));
+        let words = module.options.iter().filter(|option| !is_hidden(option));
         let words: Vec<String> = words.map(|option| format!("{}.{option}", module.name)).collect();
         let options: Vec<String> = module.options.iter().map(|option| boundary::shown(option)).collect();
         let file = module.file.as_deref().unwrap_or("/etc/modprobe.d");
@@ -252,7 +252,7 @@ fn command_line(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         })
         .collect();
     if !others.is_empty() {
-        let words = others.iter().filter(|word| !parts::is_hidden(word));
+        let words = others.iter().filter(|word| !is_hidden(word));
         let words: Vec<String> = words.map(|word| (*word).to_owned()).collect();
         let help = "in an image of your own, what is still wanted";
         found.add(

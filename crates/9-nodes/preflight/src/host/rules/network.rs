@@ -1,11 +1,12 @@
 //! Rules about the network, names, proxies and time.
 
+use basalt_inventory::is_hidden;
 use serde_json::Value;
 
 use super::super::{HostFound, HostRule, HostSubject, config, listed, parts};
 use crate::WorkloadVerdict::{Note, RunsOtherwise, WillNotRun};
 
-pub(super) const RULES: [HostRule; 8] = [
+pub(super) const RULES: [HostRule; 9] = [
     HostRule {
         id: "host-network",
         title: "The network's settings have to be in the NodeConfig",
@@ -17,8 +18,15 @@ pub(super) const RULES: [HostRule; 8] = [
         id: "host-network-other",
         title: "A NodeConfig cannot express a part of the network",
         verdict: WillNotRun,
-        reason: "Bridges, tunnels, wireless networks and routing by policy are not part of a NodeConfig. What needs them may not be reached. Of settings of interfaces and bonds that inventories do not read, the names are shown.",
+        reason: "Bridges, tunnels, wireless networks and routing by policy are not part of a NodeConfig. What needs them may not be reached.",
         check: network_other,
+    },
+    HostRule {
+        id: "host-network-setting",
+        title: "A setting of an interface or a bond is not read",
+        verdict: RunsOtherwise,
+        reason: "Inventories have the names of such settings. What a NodeConfig has for one is written by hand: `optional`, `metric` and `gatewayOnLink` of an interface. Without the others, its interfaces and bonds work as by default.",
+        check: network_setting,
     },
     HostRule {
         id: "host-endpoint",
@@ -64,6 +72,21 @@ pub(super) const RULES: [HostRule; 8] = [
     },
 ];
 
+/// Settings without which an interface may not be reached: of bridges, of wireless networks, of routing by policy.
+const OF_REACH: &str = "access-points auth method openvswitch routing-policy Network.Bond Network.Bridge Network.IPVLAN \
+    Network.MACVLAN Network.Tunnel Network.VLAN Network.VRF Network.VXLAN";
+/// Beginnings of such settings.
+const BEFORE_REACH: [&str; 4] = ["RoutingPolicyRule.", "bridge-", "wireless-", "wpa-"];
+/// Fields of an interface in a NodeConfig, with the settings of netplan, ifupdown and systemd-networkd that they stand for.
+const FIELDS: [(&str, &str); 3] = [
+    ("gatewayOnLink", "Route.GatewayOnLink"),
+    (
+        "metric",
+        "metric dhcp4-overrides.route-metric dhcp6-overrides.route-metric DHCPv4.RouteMetric IPv6AcceptRA.RouteMetric Route.Metric",
+    ),
+    ("optional", "optional Link.RequiredForOnline"),
+];
+
 fn network(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     let Some(network) = parts::network(subject.host) else {
         return;
@@ -106,19 +129,13 @@ fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
             "use metrics, if they do; a NodeConfig has no tables",
         );
     }
-    for interface in host.interfaces.iter().filter(|interface| !interface.others.is_empty()) {
-        found.add(
-            place,
-            format!("{} has {}", interface.name, settings_listed(&interface.others)),
-            "a NodeConfig has `optional`, `metric` and `gatewayOnLink` of an interface beside addresses, DHCP, routes, name servers and MTU: write them by hand, if these are meant, and do without the others",
-        );
-    }
-    for bond in &host.bonds {
-        if !bond.others.is_empty() {
+    for interface in &host.interfaces {
+        let names = interface.others.iter().filter(|name| is_of_reach(name));
+        if let Some(names) = settings_listed(names) {
             found.add(
                 place,
-                format!("the bond {} has {}", bond.name, settings_listed(&bond.others)),
-                "a NodeConfig has mode, rate of LACP and hash policy; a node looks at the links every 100 ms, and the kernel's defaults count for the others",
+                format!("{} has {names}", interface.name),
+                "do without: a NodeConfig has none of it",
             );
         }
     }
@@ -131,13 +148,55 @@ fn network_other(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
     }
 }
 
-/// Names of settings in a sentence. For words that are no names of settings, inventories have a sign.
-fn settings_listed(names: &[String]) -> String {
-    let shown = |name| match parts::is_hidden(name) {
+fn network_setting(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
+    let host = &subject.host.network;
+    let place = host.files.first().map_or("/etc/netplan", String::as_str);
+    for interface in &host.interfaces {
+        let given = subject.given.interface(&interface.name, interface.mac.as_deref());
+        let names = interface
+            .others
+            .iter()
+            .filter(|name| !is_of_reach(name) && !is_given(given, name));
+        if let Some(names) = settings_listed(names) {
+            found.add(
+                place,
+                format!("{} has {names}", interface.name),
+                "a NodeConfig has `optional`, `metric` and `gatewayOnLink` of an interface beside addresses, DHCP, routes, name servers and MTU: write them by hand, if these are meant, and do without the others",
+            );
+        }
+    }
+    for bond in &host.bonds {
+        if let Some(names) = settings_listed(&bond.others) {
+            found.add(
+                place,
+                format!("the bond {} has {names}", bond.name),
+                "a NodeConfig has mode, rate of LACP and hash policy; a node looks at the links every 100 ms, and the kernel's defaults count for the others",
+            );
+        }
+    }
+}
+
+/// Returns `true` for a setting without which an interface may not be reached.
+fn is_of_reach(name: &str) -> bool {
+    OF_REACH.split_whitespace().any(|known| known == name) || BEFORE_REACH.iter().any(|start| name.starts_with(start))
+}
+
+/// Returns `true` if an interface of a NodeConfig has the field that stands for a setting.
+fn is_given(interface: Option<&Value>, name: &str) -> bool {
+    FIELDS.iter().any(|(field, names)| {
+        let has_field = interface.is_some_and(|interface| interface.get(field).is_some());
+        has_field && names.split_whitespace().any(|known| known == name)
+    })
+}
+
+/// Names of settings in a sentence; `None` if there are none. For words that are no names of settings, inventories have a sign.
+fn settings_listed<'n>(names: impl IntoIterator<Item = &'n String>) -> Option<String> {
+    let shown = |name: &'n String| match is_hidden(name) {
         true => "words that are no settings",
-        false => name,
+        false => name.as_str(),
     };
-    listed(names.iter().map(String::as_str).map(shown), 6)
+    let names: Vec<&str> = names.into_iter().map(shown).collect();
+    (!names.is_empty()).then(|| listed(names, 6))
 }
 
 fn endpoint(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
@@ -172,7 +231,7 @@ fn proxy(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
         return;
     };
     let last = parts::proxies(subject.host)
-        .filter(|proxy| proxy.variable != "no_proxy")
+        .filter(|proxy| proxy.variable != "no_proxy" && !is_hidden(&proxy.value))
         .last();
     let has_credentials = parts::proxies(subject.host).any(|proxy| proxy.has_credentials);
     let has_password = |pointer: &&str| {
