@@ -362,13 +362,14 @@ fn overwrite(bytes: &mut [u8], old: &[u8], new: &[u8]) {
 fn names_that_xml_cannot_hold_are_refused() {
     let (_guard, folder) = folder();
     let why = "has a character that repository metadata cannot hold";
-    let untouched = |_: &mut Vec<u8>| {};
-    for (provides, path) in [
-        ("ksym(a\u{2}b)", "/usr/share/demo"),
-        ("virtual", "/usr/share/de\u{1}mo"),
-        ("virtual", "/usr/share/demo\u{ffff}"),
+    // The builder refuses control characters: they are written over others.
+    for (provides, path, old, new) in [
+        ("ksym(a@b)", "/usr/share/demo", "a@b)", "a\u{2}b)"),
+        ("virtual", "/usr/share/de@mo", "de@mo", "de\u{1}mo"),
+        ("virtual", "/usr/share/demo@@@", "demo@@@", "demo\u{ffff}"),
     ] {
-        let error = describe_one(&folder, provides, path, untouched).expect_err(why);
+        let change = |bytes: &mut Vec<u8>| overwrite(bytes, old.as_bytes(), new.as_bytes());
+        let error = describe_one(&folder, provides, path, change).expect_err(why);
         assert!(matches!(error, RpmError::Malformed { .. }), "{error:?}");
         assert!(error.to_string().contains(why), "{error}");
     }
@@ -389,9 +390,13 @@ fn names_that_xml_cannot_hold_are_refused() {
 #[test]
 fn names_of_255_bytes_and_of_several_lines_are_carried() {
     let (_guard, folder) = folder();
-    for name in ["n".repeat(255), "é".repeat(127), "two\nlines\tand\ra < b".to_owned()] {
+    let lines = "two\nlines\tand\ra < b";
+    for name in ["n".repeat(255), "é".repeat(127), lines.to_owned()] {
         let path = format!("/etc/{name}");
-        let described = describe_one(&folder, "virtual", &path, |_| {}).expect("described");
+        // The builder refuses control characters: they are written over others.
+        let built = name.replace(char::is_control, "@");
+        let change = |bytes: &mut Vec<u8>| overwrite(bytes, built.as_bytes(), name.as_bytes());
+        let described = describe_one(&folder, "virtual", &format!("/etc/{built}"), change).expect("described");
         let metadata = basalt_repodata::write(&[described], &[], 1).expect("written");
         let text = |kind: &str| {
             let file = metadata.files.iter().find(|file| file.name.ends_with(kind));

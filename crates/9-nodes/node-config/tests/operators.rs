@@ -33,7 +33,8 @@ fn told(marked: &str, finding: &str) {
 fn nodeconfigs_that_are_right_are_accepted_without_a_word() {
     accepted(&[
         // A server with a network of IPv6 alone, whose router is link-local.
-        "network: { interfaces: [{ name: en*, addresses: ['2001:db8:1::1/64'], gateway: 'fe80::1' }] }",
+        "network: { interfaces: [{ name: enp1s0, addresses: ['2001:db8:1::1/64'], gateway: 'fe80::1' }], \
+         dns: { servers: ['2001:db8:1::53'] } }",
         // A mirror of one project behind a password that has a `$`.
         "registries:\n- host: docker.io\n  mirrors:\n  - url: https://harbor.example/v2/hub\n    overridePath: true\n    \
          auth: { username: robot$puller, password: secret }",
