@@ -8,10 +8,11 @@ use camino::Utf8Path;
 use crate::fixture::Fixture;
 use crate::node::{BOOT, DISK, Node, READY};
 
-/// File of the slot that does not boot: the boot loader takes it for the newest. It has two tries.
-const BAD: &str = "basalt_zzzz+2.efi";
+/// File of the slot that does not boot: the boot loader takes it for the newest, as a number goes before letters, and this one
+/// has more digits than a version of an image. It has two tries.
+const BAD: &str = "basalt_99999999999999999999+2.efi";
 /// The same after its tries.
-const TRIED: &str = "basalt_zzzz+0-2.efi";
+const TRIED: &str = "basalt_99999999999999999999+0-2.efi";
 
 /// EFI system partition of a disk, as mtools name it.
 fn esp(fixture: &Fixture, disk: &Utf8Path) -> Result<String, Failed> {
@@ -78,13 +79,13 @@ pub fn a_slot_that_does_not_boot_gives_way_to_the_other(fixture: &Fixture) -> Re
     }];
 
     node.switch_on()?;
-    until("the bad slot has died twice", BOOT, || {
+    until("the bad slot has died twice", READY, || {
         node.console().matches("end Kernel panic").count() == 2
     })?;
     node.ready(None)?;
     // What was Ready is blessed, a moment later: its file has no count any more.
     node.wait_for("the node is ready", READY)?;
-    node.wait_for("systemd-bless-boot.service", BOOT)?;
+    node.wait_for("Finished systemd-bless-boot.service", BOOT)?;
     ensure(node.console().matches("end Kernel panic").count() == 2, || {
         node.console()
     })?;
