@@ -18,8 +18,8 @@ use crate::node::{BOOT, DISK};
 
 /// What systemd tells when the state partition is there.
 const MOUNTED: &str = "Mounted var.mount";
-/// Time by which a config disk is late.
-const LATE: Duration = Duration::from_secs(20);
+/// Time by which a config disk is later than the state partition. The agent waits for one minute, most of which that may take.
+const LATE: Duration = Duration::from_secs(8);
 /// Serial number that makes a disk a config disk (docs/node/recovery.md).
 const CONFIG_SERIAL: &str = "basalt-config";
 
@@ -162,18 +162,31 @@ pub fn a_usb_stick_that_is_late(fixture: &Fixture) -> Result<(), Failed> {
     Ok(fs_err::remove_dir_all(&machine.folder)?)
 }
 
-/// A torn disk, a huge file, and one that is cut off in the middle, in machines side by side.
+/// Place in the image of a config disk at which the content of its file begins.
+fn content_of(image: &[u8]) -> Result<usize, Failed> {
+    let start = config(1).into_bytes();
+    let place = image.windows(start.len()).position(|bytes| bytes == start);
+    place.ok_or_else(|| "the file is not in one piece".into())
+}
+
+/// Disks that end early, a huge file, and one that is cut off in the middle, in machines side by side.
 pub fn config_disks_that_are_none_are_told(fixture: &Fixture) -> Result<(), Failed> {
     let whole = ConfigDiskImage::with_node_config(config(1)).image()?;
     let huge = ConfigDiskImage::with_node_config(config(1) + &"# nothing\n".repeat(150_000)).image()?;
     let half = config(1);
     let half: String = half.chars().take(half.chars().count() / 2).collect();
     let half = ConfigDiskImage::with_node_config(half).image()?;
-    // Of the torn one, the label is left, and what comes before the root folder.
-    let cases: [(&str, &[u8], &str); 3] = [
+    // Of the bare one, the label is left, and what comes before the root folder: the kernel passes over blocks of a folder that it
+    // cannot read. Of the torn one, all but the content of the file.
+    let cases: [(&str, &[u8], &str); 4] = [
+        (
+            "bare",
+            &whole[..8192],
+            "/dev/vdb has the label of a config disk, but no file node.yaml",
+        ),
         (
             "torn",
-            &whole[..8192],
+            &whole[..content_of(&whole)?],
             "cannot read the NodeConfig in node.yaml on /dev/vdb",
         ),
         (
