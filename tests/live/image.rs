@@ -25,7 +25,8 @@ pub fn load(fixture: &Fixture, name: &str, size: usize, seed: u64) -> Result<Lar
         .cli
         .json(&["build", "debug"], std::time::Duration::from_secs(600), 0)?;
     let base = Utf8Path::new(built["images"][0]["folder"].as_str().ok_or("no folder")?);
-    let layout = fixture.folder().join("large");
+    // Folders of machines have the names of their nodes, one of which is `large`.
+    let layout = fixture.folder().join("large-image");
     let blobs = layout.join("blobs/sha256");
     fs_err::create_dir_all(&blobs)?;
     for entry in base.join("blobs/sha256").read_dir_utf8()? {

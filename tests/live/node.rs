@@ -161,8 +161,14 @@ impl<'f> Node<'f> {
         self.cluster.get(&["node", &self.name])
     }
 
-    /// The shell on the console of a debug image.
+    /// The shell on the console of a debug image. Nothing is typed before the system runs: the boot loader would take it for
+    /// a choice from its menu.
     pub fn shell(&self) -> Result<Shell, Failed> {
+        let runs = || self.console().contains("Mounted var.mount");
+        until_every(TICK, "the system runs", BOOT, runs).map_err(|failed| {
+            let text = failed.message().unwrap_or_default();
+            format!("{text}; the end of its console:\n{}", self.console_end())
+        })?;
         Shell::open(&self.machine.files(), BOOT)
     }
 
@@ -206,10 +212,17 @@ impl Drop for Node<'_> {
     fn drop(&mut self) {
         self.cut_power();
         let selector = format!("--field-selector=spec.nodeName={}", self.name);
-        let pods = ["delete", "pods", "--all-namespaces", &selector, "--now", "--wait=false"];
+        let pods = [
+            "delete",
+            "pods",
+            "--all-namespaces",
+            &selector,
+            "--force",
+            "--wait=false",
+        ];
         let node = ["delete", "node", &self.name, "--ignore-not-found", "--wait=false"];
         drop(self.cluster.kubectl(&node));
-        drop(self.cluster.kubectl(&[&pods[..], &["--force"]].concat()));
+        drop(self.cluster.kubectl(&pods));
         // Of a test that fails, the console is in its message.
         drop(fs_err::remove_dir_all(&self.machine.folder));
     }
