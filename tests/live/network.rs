@@ -30,7 +30,8 @@ fn lease(address: Ipv4Addr) -> Option<Lease> {
     })
 }
 
-/// Two cards that both ask DHCP: one leads to a network that leads nowhere; the other one to the API server, with leases that are renewed, end in another address, and are lost with their server.
+/// Two cards that both ask DHCP: one is on a network that leads nowhere; the other one leads to the API server, with leases
+/// that are renewed, end in another address, and are lost with their server.
 pub fn a_lease_is_renewed_changed_and_lost(fixture: &Fixture) -> Result<(), Failed> {
     let mut node = Node::new(fixture, "leases", &fixture.node)?;
     let first = Ipv4Addr::new(10, 87, 0, node.number);
