@@ -18,7 +18,7 @@ use crate::node::{BOOT, DISK};
 
 /// What systemd tells when the state partition is there.
 const MOUNTED: &str = "Mounted var.mount";
-/// Time by which a config disk is later than the state partition. The agent waits for one minute, most of which that may take.
+/// Time by which a config disk is later than the state partition, which may take most of the minute that the agent waits.
 const LATE: Duration = Duration::from_secs(8);
 /// Serial number that makes a disk a config disk (docs/node/recovery.md).
 const CONFIG_SERIAL: &str = "basalt-config";
@@ -176,8 +176,8 @@ pub fn config_disks_that_are_none_are_told(fixture: &Fixture) -> Result<(), Fail
     let half = config(1);
     let half: String = half.chars().take(half.chars().count() / 2).collect();
     let half = ConfigDiskImage::with_node_config(half).image()?;
-    // Of the bare one, the label is left, and what comes before the root folder: the kernel passes over blocks of a folder that it
-    // cannot read. Of the torn one, all but the content of the file.
+    // Of the bare one, the label is left, and what comes before the root folder: the kernel passes over blocks of a
+    // folder that it cannot read. Of the torn one, all but the content of the file.
     let cases: [(&str, &[u8], &str); 4] = [
         (
             "bare",
