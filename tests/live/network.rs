@@ -132,7 +132,7 @@ pub fn a_bond_of_two_cards_has_both_families(fixture: &Fixture) -> Result<(), Fa
         "bonds": [{
             "name": "bond0",
             "mode": "active-backup",
-            "members": [{ "mac": mac_address(&node.name, 0) }, { "mac": mac_address(&node.name, 1) }],
+            "members": [mac_address(&node.name, 0), mac_address(&node.name, 1)],
         }],
     });
     node.configure(&config);
