@@ -70,7 +70,7 @@ pub(super) fn run(
     if part != ConformancePart::Report {
         let suite = prepare(checkout, &images, options)?;
         results.adopt(suite.version()?, suite.tests()?);
-        results.cluster = suite.cluster()?;
+        let cluster = suite.cluster()?;
         results.write(&path)?;
         let selected = results.selected(part, filters, &images);
         if selected.is_empty() && !filters.is_empty() {
@@ -80,6 +80,7 @@ pub(super) fn run(
                 filters.join(" or ")
             ));
         }
+        let suite = (suite, &*cluster);
         outcome = run_selected(checkout, suite, &selected, options, (&mut results, &path), &mut summary);
     }
     // Whatever ended the run, its results stay.
@@ -166,7 +167,7 @@ fn load_images(
 
 fn run_selected(
     checkout: &Checkout,
-    suite: Suite,
+    (suite, cluster): (Suite, &str),
     selected: &[String],
     options: &Conformance,
     (results, path): (&mut Results, &Utf8Path),
@@ -185,7 +186,7 @@ fn run_selected(
     let version = results.version.clone();
     let outcome = runner.run(selected, options.parallel.get().into(), |name, verdict, seconds| {
         summary.count(verdict.outcome);
-        let result = results::TestResult::now(verdict, seconds, &version);
+        let result = results::TestResult::now(verdict, seconds, &version, cluster);
         results.tests.insert(name.to_owned(), Some(result));
         results.write(path)
     });
