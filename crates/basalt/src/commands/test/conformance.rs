@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use basalt_cluster::LocalCluster;
 use basalt_content::{ContentFile, DistributionContent};
 use basalt_image::Image;
+use basalt_store::{Lock, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{Result, WrapErr as _, miette};
 use serde::Serialize;
@@ -65,13 +66,14 @@ pub(super) fn run(
 ) -> Result<ExitCode> {
     let images = suite_images(&checkout.content())?;
     let path = options.results.clone().unwrap_or_else(|| checkout.root.join(RESULTS));
+    let runs = part != ConformancePart::Report;
+    let _alone = runs.then(|| only_run(&checkout.store)).transpose()?;
     let mut results = Results::read(&path)?;
     let (mut summary, mut outcome) = (Summary::default(), Ok(()));
-    if part != ConformancePart::Report {
+    if runs {
         let suite = prepare(checkout, &images, options)?;
         results.adopt(suite.version()?, suite.tests()?);
-        results.cluster = suite.cluster()?;
-        results.write(&path)?;
+        let cluster = suite.cluster()?;
         let selected = results.selected(part, filters, &images);
         if selected.is_empty() && !filters.is_empty() {
             return Err(miette!(
@@ -80,18 +82,34 @@ pub(super) fn run(
                 filters.join(" or ")
             ));
         }
+        results.write(&path)?;
+        let suite = (suite, &*cluster);
         outcome = run_selected(checkout, suite, &selected, options, (&mut results, &path), &mut summary);
     }
     // Whatever ended the run, its results stay.
     summary.page = write_page(&path, &results, &images)?;
     summary.results = path;
     basalt_process::interrupt::check()?;
+    if outcome.is_ok() || !json {
+        show(part, &summary, json);
+    }
     outcome?;
-    show(part, &summary, json);
     Ok(if summary.failed == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Takes the lock of runs: another one at the same time would write its results over these, and its tests would not leave
+/// those alone that may have nothing beside them.
+fn only_run(store: &Store) -> Result<Lock> {
+    store.try_lock("conformance")?.ok_or_else(|| {
+        miette!(
+            code = "conformance::runs",
+            help = "wait for its end, or end it with Ctrl-C: its results are kept",
+            "another `basalt test --conformance` is running"
+        )
     })
 }
 
@@ -166,7 +184,7 @@ fn load_images(
 
 fn run_selected(
     checkout: &Checkout,
-    suite: Suite,
+    (suite, cluster): (Suite, &str),
     selected: &[String],
     options: &Conformance,
     (results, path): (&mut Results, &Utf8Path),
@@ -185,7 +203,7 @@ fn run_selected(
     let version = results.version.clone();
     let outcome = runner.run(selected, options.parallel.get().into(), |name, verdict, seconds| {
         summary.count(verdict.outcome);
-        let result = results::TestResult::now(verdict, seconds, &version);
+        let result = results::TestResult::now(verdict, seconds, &version, cluster);
         results.tests.insert(name.to_owned(), Some(result));
         results.write(path)
     });
@@ -249,6 +267,17 @@ mod tests {
         "nautilus-data",
         "sample-apiserver",
     ];
+
+    #[test]
+    fn two_runs_at_a_time_are_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::try_from(folder.path().join("store")).expect("UTF-8");
+        let store = Store::open(&path).expect("a store");
+        let first = only_run(&store).expect("no other");
+        only_run(&store).expect_err("another");
+        drop(first);
+        drop(only_run(&store).expect("no other any more"));
+    }
 
     #[test]
     fn no_other_image_has_packages_of_the_suite() {

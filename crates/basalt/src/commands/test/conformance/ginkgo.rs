@@ -1,7 +1,7 @@
 //! Ginkgo's report in JSON (`--ginkgo.json-report`), as far as it tells how one test ended.
 
 use camino::Utf8Path;
-use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+use miette::{Diagnostic, IntoDiagnostic as _, Result, WrapErr as _, miette};
 use serde::{Deserialize, Serialize};
 
 /// Kind of a test's end.
@@ -64,11 +64,23 @@ struct Failure {
     location: Option<Location>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// Place in the suite's source. Ginkgo leaves out what it does not know.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Location {
     file_name: String,
     line_number: u32,
+}
+
+/// Cluster that tests cannot begin on: what comes before all tests failed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("the cluster is not ready for tests: {reason}")]
+#[diagnostic(
+    code(conformance::not_ready),
+    help("`kubectl get nodes,pods -A` shows what is not ready")
+)]
+pub(super) struct NotReady {
+    reason: String,
 }
 
 /// Longest reason that is kept, in characters.
@@ -87,7 +99,7 @@ impl Verdict {
 /// Reads how the test of this name ended.
 ///
 /// # Errors
-/// When the report cannot be read, or has no result of the test: what comes before all tests failed, or it was interrupted.
+/// [`NotReady`]; when the report cannot be read, or has no result of the test, because it was interrupted.
 pub(super) fn verdict(report: &Utf8Path, name: &str) -> Result<Verdict> {
     let text = fs_err::read(report)
         .into_diagnostic()
@@ -102,11 +114,8 @@ fn verdict_in(suites: &[SuiteReport], name: &str) -> Result<Verdict> {
     let specs = || suites.iter().flat_map(|suite| suite.spec_reports.iter().flatten());
     let before = specs().find(|spec| spec.is_before_suite() && spec.state != State::Passed);
     if let Some(spec) = before {
-        return Err(miette!(
-            help = "`kubectl get nodes,pods -A` shows what is not ready",
-            "the cluster is not ready for tests: {}",
-            spec.reason().unwrap_or_else(|| "no reason is given".to_owned())
-        ));
+        let reason = spec.reason().unwrap_or_else(|| "no reason is given".to_owned());
+        return Err(NotReady { reason }.into());
     }
     let spec = specs().find(|spec| spec.is_named(name));
     let spec = spec.ok_or_else(|| miette!("the report of e2e.test does not have the test {name}"))?;
@@ -147,7 +156,11 @@ impl SpecReport {
         if self.state == State::TimedOut {
             reason = format!("deadline exceeded: {reason}");
         }
-        if let Some(location) = &failure.location {
+        if let Some(location) = failure
+            .location
+            .as_ref()
+            .filter(|location| !location.file_name.is_empty())
+        {
             // Below the module's root: where a machine has it does not matter.
             let path = location.file_name.rsplit_once("/test/e2e/").map(|(_, path)| path);
             let path = path.map_or(location.file_name.clone(), |path| format!("test/e2e/{path}"));
@@ -226,7 +239,15 @@ mod tests {
             "Failure": { "Message": "no node is schedulable" }
         });
         let error = read(&suite).expect_err("no result");
+        assert!(error.is::<NotReady>(), "{error:?}");
         assert!(error.to_string().contains("no node is schedulable"), "{error}");
+    }
+
+    #[test]
+    fn a_failure_without_a_place_is_read() {
+        let mut spec = spec("failed", "no pod");
+        spec["Failure"]["Location"] = serde_json::json!({ "CustomMessage": "by a signal" });
+        assert_eq!(read(&spec).expect("a result"), Verdict::failed("no pod"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Page of the documentation with the last result of each test.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::ginkgo::Outcome;
@@ -39,7 +40,8 @@ impl State<'_> {
         }
     }
 
-    fn row(self, name: &str) -> String {
+    /// Row of the test of this name; the cluster is told by its place among all.
+    fn row(self, name: &str, clusters: &BTreeMap<&str, usize>) -> String {
         let name = cell(name);
         match self {
             Self::Failed(result) | Self::Skipped(result) | Self::Passed(result) => {
@@ -48,13 +50,15 @@ impl State<'_> {
                     date,
                     version,
                     reason,
+                    cluster,
                     ..
                 } = result;
+                let cluster = clusters.keys().take_while(|&&other| other <= cluster.as_str()).count();
                 let reason = cell(reason.as_deref().unwrap_or_default());
-                format!("| {name} | {date} | {version} | {seconds} | {reason} |\n")
+                format!("| {name} | {date} | {version} | {cluster} | {seconds} | {reason} |\n")
             }
-            Self::Absent(image) => format!("| {name} | | | | {} |\n", cell(&image.image)),
-            Self::NotRun => format!("| {name} | | | | |\n"),
+            Self::Absent(image) => format!("| {name} | | | | | {} |\n", cell(&image.image)),
+            Self::NotRun => format!("| {name} | | | | | |\n"),
         }
     }
 }
@@ -70,27 +74,43 @@ pub(super) fn page(file: &str, results: &Results, images: &SuiteImages) -> Strin
         "# Conformance\n\n\
          Last result of each test of the set [Conformance] of Kubernetes {}'s end-to-end suite. `./basalt test --conformance` wrote \
          this page from\n[{file}]({file}); how to run it: [cluster/conformance.md](cluster/conformance.md).\n\n\
-         Cluster of the last run: {}.\n\n\
          | result | tests | |\n| --- | ---: | --- |\n",
-        results.version, results.cluster
+        results.version
     );
+    let clusters = clusters(results);
     for (index, (title, text)) in TITLES.iter().enumerate() {
         let count = states.iter().filter(|(_, state)| state.index() == index).count();
         let _ = writeln!(page, "| {title} | {count} | {text} |");
     }
     let _ = writeln!(page, "| all | {} | |", states.len());
+    if !clusters.is_empty() {
+        page += "\n| cluster | nodes | results |\n| ---: | --- | ---: |\n";
+    }
+    for (number, (nodes, count)) in (1..).zip(&clusters) {
+        let _ = writeln!(page, "| {number} | {} | {count} |", cell(nodes));
+    }
     for (index, (title, _)) in TITLES.iter().enumerate() {
         let rows: String = states
             .iter()
             .filter(|(_, state)| state.index() == index)
-            .map(|(name, state)| state.row(name))
+            .map(|(name, state)| state.row(name, &clusters))
             .collect();
         if !rows.is_empty() {
-            let header = "| test | date | version | seconds | reason |\n| --- | --- | --- | ---: | --- |\n";
+            let header =
+                "| test | date | version | cluster | seconds | reason |\n| --- | --- | --- | ---: | ---: | --- |\n";
             let _ = write!(page, "\n## Tests: {title}\n\n{header}{rows}");
         }
     }
     page + &image_tables(images)
+}
+
+/// Clusters that results are of, with the number of results of each.
+fn clusters(results: &Results) -> BTreeMap<&str, usize> {
+    let mut clusters: BTreeMap<&str, usize> = BTreeMap::new();
+    for result in results.tests.values().flatten() {
+        *clusters.entry(result.cluster.as_str()).or_default() += 1;
+    }
+    clusters
 }
 
 fn state<'a>(name: &str, result: Option<&'a TestResult>, images: &'a SuiteImages) -> State<'a> {
@@ -169,29 +189,36 @@ mod tests {
 
     #[test]
     fn tests_are_listed_by_their_state() {
-        let result = TestResult {
+        let result = |cluster: &str| TestResult {
             outcome: Outcome::Failed,
             reason: Some("a | b".to_owned()),
             seconds: 7,
             date: "2026-11-29".to_owned(),
             version: "v1".to_owned(),
+            cluster: cluster.to_owned(),
         };
-        let tests = [("[sig-a] A", Some(result)), ("B", None), ("C volume", None)];
+        let tests = [
+            ("[sig-a] A", Some(result("2 nodes"))),
+            ("B", None),
+            ("C volume", None),
+            ("D", Some(result("1 node"))),
+        ];
         let results = Results {
             version: "v1".to_owned(),
-            cluster: "1 node".to_owned(),
             tests: tests.map(|(name, result)| (name.to_owned(), result)).into(),
         };
         let text = "[[absent]]\nimage = \"kitten\"\nreason = \"not made\"\ntests = [\"volume\"]\n";
         let page = page("r.json", &results, &SuiteImages::parse("x", text).expect("right"));
         for row in [
-            "| failed | 1 |",
+            "| failed | 2 |",
             "| passed | 0 |",
-            "| all | 3 |",
-            "## Tests: failed\n\n| test | date | version | seconds | reason |\n| --- | --- | --- | ---: | --- |\n\
-             | \\[sig-a\\] A | 2026-11-29 | v1 | 7 | a \\| b |\n",
-            "| C volume | | | | kitten |\n",
-            "| B | | | | |\n",
+            "| all | 4 |",
+            "| cluster | nodes | results |\n| ---: | --- | ---: |\n| 1 | 1 node | 1 |\n| 2 | 2 nodes | 1 |\n",
+            "## Tests: failed\n\n| test | date | version | cluster | seconds | reason |\n| --- | --- | --- | ---: | ---: | --- |\n\
+             | D | 2026-11-29 | v1 | 1 | 7 | a \\| b |\n\
+             | \\[sig-a\\] A | 2026-11-29 | v1 | 2 | 7 | a \\| b |\n",
+            "| C volume | | | | | kitten |\n",
+            "| B | | | | | |\n",
             "| `kitten` | not made |\n",
         ] {
             assert!(page.contains(row), "{row}\n{page}");

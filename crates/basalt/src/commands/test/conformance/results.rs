@@ -17,8 +17,6 @@ use crate::arguments::test::ConformancePart;
 pub(super) struct Results {
     /// Version of Kubernetes that the list of tests belongs to.
     pub(super) version: String,
-    /// Nodes of the cluster in the last run.
-    pub(super) cluster: String,
     /// Results by names of tests; none for those that have not run.
     pub(super) tests: BTreeMap<String, Option<TestResult>>,
 }
@@ -38,17 +36,20 @@ pub(super) struct TestResult {
     pub(super) date: String,
     /// Version of Kubernetes that the test belonged to.
     pub(super) version: String,
+    /// Nodes of the cluster that it ran on.
+    pub(super) cluster: String,
 }
 
 impl TestResult {
     /// Returns the result of a test that ended now.
-    pub(super) fn now(verdict: Verdict, seconds: u64, version: &str) -> Self {
+    pub(super) fn now(verdict: Verdict, seconds: u64, version: &str, cluster: &str) -> Self {
         Self {
             outcome: verdict.outcome,
             reason: verdict.reason,
             seconds,
             date: basalt_signing::Timestamp::now().to_string(),
             version: version.to_owned(),
+            cluster: cluster.to_owned(),
         }
     }
 }
@@ -116,6 +117,7 @@ mod tests {
                 seconds,
                 date: "2026-11-29".to_owned(),
                 version: version.to_owned(),
+                cluster: "1 node".to_owned(),
             })
         };
         let tests = [
@@ -128,7 +130,6 @@ mod tests {
         ];
         Results {
             version: "v2".to_owned(),
-            cluster: "1 node".to_owned(),
             tests: tests.map(|(name, result)| (name.to_owned(), result)).into(),
         }
     }

@@ -10,8 +10,11 @@ use basalt_progress::{Outcome as TaskOutcome, Reporter, Unit};
 use camino::Utf8Path;
 use miette::Result;
 
-use super::ginkgo::{Outcome, Verdict};
+use super::ginkgo::{NotReady, Outcome, Verdict};
 use super::suite::{Suite, is_alone};
+
+/// Number of tests in a row without a result after which no further one begins: it is not a fault of the tests.
+const MOST_WITHOUT_RESULT: u32 = 3;
 
 /// Suite, and the places of what it writes.
 pub(super) struct Runner<'a> {
@@ -37,7 +40,8 @@ impl Runner<'_> {
     /// Runs tests, `parallel` of them at a time, and gives each result to `take` as soon as it is there.
     ///
     /// # Errors
-    /// When a test comes to no result, or `take` fails: no further test begins, and those that run come to their ends.
+    /// The first of those of tests that come to no result, when the others have ended. No further test begins, and those that
+    /// run come to their ends, when the cluster is not ready, [`MOST_WITHOUT_RESULT`] in a row have none, or `take` fails.
     pub(super) fn run(
         &self,
         tests: &[String],
@@ -47,19 +51,37 @@ impl Runner<'_> {
         let total = u64::try_from(tests.len()).ok();
         let task = self.reporter.task("conformance", Unit::Items, total);
         let (alone, together): (Vec<String>, Vec<String>) = tests.iter().cloned().partition(|name| is_alone(name));
+        let (stop, mut without_result, mut outcome) = (AtomicBool::new(false), 0, Ok(()));
         for (tests, parallel) in [(together, parallel), (alone, 1)] {
-            self.run_group(tests, parallel, |ended| {
+            let group = self.run_group(tests, parallel, &stop, |ended| {
                 task.advance(1);
-                self.tell(&ended)?;
-                take(&ended.name, ended.verdict?, ended.seconds)
-            })?;
+                without_result = if ended.verdict.is_ok() { 0 } else { without_result + 1 };
+                let is_ready = ended.verdict.as_ref().err().is_none_or(|error| !error.is::<NotReady>());
+                let told = self.tell(&ended);
+                if told.is_err() || !is_ready || without_result == MOST_WITHOUT_RESULT {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                told?;
+                let verdict = ended.verdict?;
+                take(&ended.name, verdict, ended.seconds).inspect_err(|_| stop.store(true, Ordering::Relaxed))
+            });
+            outcome = outcome.and(group);
         }
-        task.finish(TaskOutcome::Done);
-        Ok(())
+        if outcome.is_ok() {
+            task.finish(TaskOutcome::Done);
+        }
+        outcome
     }
 
-    fn run_group(&self, tests: Vec<String>, parallel: usize, mut take: impl FnMut(Ended) -> Result<()>) -> Result<()> {
-        let (queue, stop) = (Mutex::new(VecDeque::from(tests)), AtomicBool::new(false));
+    /// Runs tests, `parallel` of them at a time, until `stop` is set; returns the first error of `take`.
+    fn run_group(
+        &self,
+        tests: Vec<String>,
+        parallel: usize,
+        stop: &AtomicBool,
+        mut take: impl FnMut(Ended) -> Result<()>,
+    ) -> Result<()> {
+        let queue = Mutex::new(VecDeque::from(tests));
         let next = || {
             let is_over = self.end.is_some_and(|end| Instant::now() >= end);
             let stops = is_over || stop.load(Ordering::Relaxed) || interrupt::requested();
@@ -82,7 +104,7 @@ impl Runner<'_> {
             let mut outcome = Ok(());
             for ended in ends {
                 // What the other workers are at is kept, too.
-                let taken = take(ended).inspect_err(|_| stop.store(true, Ordering::Relaxed));
+                let taken = take(ended);
                 outcome = outcome.and(taken);
             }
             outcome
@@ -123,6 +145,9 @@ impl Runner<'_> {
             None => "no result",
         };
         self.reporter.note(&format!("{word:<9} {seconds:>4} s  {name}"));
+        if let Err(error) = verdict {
+            self.reporter.note(&format!("                  {error:#}"));
+        }
         if matches!(outcome, Some(Outcome::Failed) | None) {
             let log = self.logs.join(format!("conformance-{}.log", file_name(name)));
             basalt_store::write::atomically(&log, lines.join("\n") + "\n")?;
@@ -159,10 +184,10 @@ for word; do case $word in
 esac; done
 echo "begin $name" >>"$0.log"
 sleep 0.2
-state=passed
-case $name in *bad*) state=failed ;; *broken*) exit 1 ;; esac
-printf '[{"SpecReports":[{"ContainerHierarchyTexts":null,"LeafNodeType":"It","LeafNodeText":"%s","State":"%s","Failure":{"Message":"m"}}]}]' \
-  "$name" "$state" >"$report"
+state=passed type=It
+case $name in *bad*) state=failed ;; *broken*) exit 1 ;; *early*) state=failed type=SynchronizedBeforeSuite ;; esac
+printf '[{"SpecReports":[{"ContainerHierarchyTexts":null,"LeafNodeType":"%s","LeafNodeText":"%s","State":"%s","Failure":{"Message":"m"}}]}]' \
+  "$type" "$name" "$state" >"$report"
 echo "end $name" >>"$0.log"
 [ $state = passed ]
 "#;
@@ -232,12 +257,25 @@ echo "end $name" >>"$0.log"
     }
 
     #[test]
-    fn a_test_without_a_result_ends_the_run_and_keeps_the_others() {
+    fn a_test_without_a_result_does_not_keep_others_from_theirs() {
         let fixture = Fixture::new();
-        let (outcome, results, _) = fixture.run(&["a broken", "b", "c", "d", "e [Serial]"], 2, None);
+        let tests = ["a broken", "b broken", "c", "d broken", "e [Serial]"];
+        let (outcome, results, _) = fixture.run(&tests, 1, None);
         outcome.expect_err("no report");
-        assert!(results.contains(&("b".to_owned(), Outcome::Passed)), "{results:?}");
-        assert!(!results.iter().any(|(name, _)| name == "e [Serial]"), "{results:?}");
+        let passed = ["c", "e [Serial]"].map(|name| (name.to_owned(), Outcome::Passed));
+        assert_eq!(results, passed);
+    }
+
+    #[test]
+    fn what_is_no_fault_of_tests_ends_the_run_and_keeps_results() {
+        for tests in [
+            &["a", "b broken", "c broken", "d broken", "e [Serial]"][..],
+            &["a", "b early", "e [Serial]"],
+        ] {
+            let (outcome, results, _) = Fixture::new().run(tests, 1, None);
+            outcome.expect_err("no result");
+            assert_eq!(results, [("a".to_owned(), Outcome::Passed)], "{tests:?}");
+        }
     }
 
     #[test]

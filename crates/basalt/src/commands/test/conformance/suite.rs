@@ -13,6 +13,13 @@ use super::ginkgo::{self, Verdict};
 const CONFORMANCE: &str = "[Conformance]";
 /// Marks in the names of tests that no other test may run beside.
 const ALONE: [&str; 2] = ["[Serial]", "[Disruptive]"];
+/// Options for the times that e2e.test waits, before a test, for nodes to be schedulable and for the cluster's own pods to be
+/// ready.
+const READY: [&str; 3] = [
+    "node-schedulable-timeout",
+    "system-pods-startup-timeout",
+    "system-daemonsets-startup-timeout",
+];
 /// Time for which e2e.test may remove what a test has made, once it was interrupted or the test's deadline is over.
 const CLEANING_UP: Duration = Duration::from_secs(60);
 
@@ -66,7 +73,15 @@ impl Suite {
     pub(super) fn cluster(&self) -> Result<String> {
         let command = Command::new(&self.kubectl).args(["get", "nodes", "--output=json", "--kubeconfig"]);
         let output = command.arg(&self.kubeconfig).output()?;
-        nodes(&output.stdout).ok_or_else(|| miette!("kubectl's list of the cluster's nodes cannot be read"))
+        let nodes = nodes(&output.stdout);
+        let nodes = nodes.ok_or_else(|| miette!("kubectl's list of the cluster's nodes cannot be read"))?;
+        if nodes.is_empty() {
+            return Err(miette!(
+                help = "e2e.test runs no test without one: `./basalt up --nodes 2` starts a cluster with two",
+                "the cluster has no node"
+            ));
+        }
+        Ok(nodes)
     }
 
     /// Runs a test, and gives each line that it writes to `line`. `report` is where e2e.test writes its own report.
@@ -74,20 +89,27 @@ impl Suite {
     /// # Errors
     /// When it was interrupted, or came to no result. A failed test is a result.
     pub(super) fn run(&self, name: &str, report: &Utf8PathBuf, line: impl FnMut(&str)) -> Result<Verdict> {
-        let command = Command::new(&self.program)
+        match self.command(name, report).lines(line) {
+            Ok(()) | Err(ProcessError::Failed { .. }) => ginkgo::verdict(report, name),
+            Err(ProcessError::TimedOut { .. }) => Ok(Verdict::failed("e2e.test did not end after the test's deadline")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the command that runs a test.
+    fn command(&self, name: &str, report: &Utf8PathBuf) -> Command {
+        // Together less than the deadline, after which e2e.test would not say what is not ready.
+        let ready = (self.deadline / 4).as_secs();
+        Command::new(&self.program)
             .args(["--provider=skeleton", "--ginkgo.no-color"])
             .arg(format!("--kubeconfig={}", self.kubeconfig))
             .arg(format!("--kubectl-path={}", self.kubectl))
             .arg(format!("--ginkgo.focus={}", focus(name)))
             .arg(format!("--ginkgo.timeout={}s", self.deadline.as_secs()))
             .arg(format!("--ginkgo.json-report={report}"))
+            .args(READY.map(|option| format!("--{option}={ready}s")))
             .time_limit(self.deadline + 2 * CLEANING_UP)
-            .grace(CLEANING_UP);
-        match command.lines(line) {
-            Ok(()) | Err(ProcessError::Failed { .. }) => ginkgo::verdict(report, name),
-            Err(ProcessError::TimedOut { .. }) => Ok(Verdict::failed("e2e.test did not end after the test's deadline")),
-            Err(error) => Err(error.into()),
-        }
+            .grace(CLEANING_UP)
     }
 }
 
@@ -165,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_for_before_a_test_takes_less_than_its_deadline() {
+        let suite = Suite {
+            program: "e2e.test".into(),
+            kubectl: "kubectl".into(),
+            kubeconfig: "config".into(),
+            deadline: Duration::from_secs(1200),
+        };
+        let command = suite.command("[sig-a] B", &"report".into()).pasteable();
+        assert!(command.contains("--ginkgo.timeout=1200s"), "{command}");
+        for option in READY {
+            assert!(command.contains(&format!("--{option}=300s")), "{command}");
+        }
+    }
+
+    #[test]
     fn the_version_is_the_word_that_looks_like_one() {
         for text in ["v1.37.2", "v1.37.2\n", "version v1.37.2"] {
             assert_eq!(version(text).as_deref(), Some("v1.37.2"), "{text}");
@@ -184,6 +221,7 @@ mod tests {
         let words =
             "2 nodes: Basalt, kubelet v1.37.2, containerd://2.2.0; 1 node: Debian, kubelet v1.37.2, containerd://2.2.0";
         assert_eq!(nodes(list.to_string().as_bytes()).as_deref(), Some(words));
+        assert_eq!(nodes(br#"{"items":[]}"#).as_deref(), Some(""));
         assert_eq!(nodes(b"{}"), None);
     }
 }
