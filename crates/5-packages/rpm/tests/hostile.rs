@@ -2,12 +2,14 @@
 
 #![cfg(test)]
 
+mod demo_package;
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use basalt_rpm::{Payload, RpmError, read_files, read_header_blob, read_package, unpack, verify};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
-use rpm::{BuildConfig, CompressionType, FileOptions, PackageBuilder, PackageMetadata};
+use rpm::{CompressionType, FileOptions, PackageBuilder, PackageMetadata};
 
 const FILE: u32 = 0o100_644;
 const FOLDER: u32 = 0o040_777;
@@ -35,12 +37,7 @@ impl Place {
 
     /// Writes a valid RPM, not compressed.
     fn honest(&self) -> Vec<u8> {
-        let config = BuildConfig::default()
-            .compression(CompressionType::None)
-            .source_date(1_760_000_000_u32);
-        let package = PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration")
-            .using_config(config)
-            .release("3.bs1")
+        let package = demo_package::builder(CompressionType::None)
             .with_file_contents("hello\n", FileOptions::new("/usr/bin/demo").permissions(0o755))
             .and_then(PackageBuilder::build)
             .expect("an RPM");
@@ -118,11 +115,7 @@ impl Place {
 
 /// Builds an RPM with the files of these entries, but for names and lengths that no header has.
 fn header_of(entries: &[Vec<u8>]) -> rpm::Package {
-    let config = BuildConfig::default()
-        .compression(CompressionType::None)
-        .source_date(1_760_000_000_u32);
-    let mut package = PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration");
-    package.using_config(config).release("3.bs1");
+    let mut package = demo_package::builder(CompressionType::None);
     let mut names = Vec::new();
     for (index, bytes) in entries.iter().enumerate() {
         let Some((name, mode, inode, size, mut data)) = parsed(bytes) else {

@@ -2,9 +2,14 @@
 
 #![cfg(test)]
 
+mod demo_package;
+mod temporary;
+
 use basalt_rpm::{FileKind, RpmError, read_files, unpack};
-use camino::{Utf8Path, Utf8PathBuf};
-use rpm::{BuildConfig, CompressionType, FileOptions, PackageBuilder, PackageMetadata};
+use camino::Utf8Path;
+use rpm::{CompressionType, FileOptions, PackageBuilder, PackageMetadata};
+
+use temporary::folder;
 
 /// Tags of a header: sizes of files in 32 bits and in 64 bits, and the encoding of all texts.
 const FILE_SIZES: u32 = 1028;
@@ -18,20 +23,9 @@ const INT64: u32 = 5;
 const INTRODUCTION: usize = 16;
 const ENTRY: usize = 16;
 
-fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = Utf8PathBuf::try_from(folder.path().to_owned()).expect("UTF-8");
-    (folder, path)
-}
-
 /// Bytes of an RPM whose only file, of one byte, has this path.
 fn rpm(folder: &Utf8Path, path: &str) -> Vec<u8> {
-    let config = BuildConfig::default()
-        .compression(CompressionType::None)
-        .source_date(1_760_000_000_u32);
-    let package = PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration")
-        .using_config(config)
-        .release("3.bs1")
+    let package = demo_package::builder(CompressionType::None)
         .with_file_contents("x", FileOptions::new(path))
         .and_then(PackageBuilder::build)
         .expect("an RPM");

@@ -2,26 +2,20 @@
 
 #![cfg(test)]
 
+mod demo_package;
+mod temporary;
+
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use basalt_rpm::{FileKind, Package, Payload, read_files, read_package, unpack};
 use camino::{Utf8Path, Utf8PathBuf};
-use rpm::{BuildConfig, CompressionType, Dependency, FileOptions, PackageBuilder};
+use rpm::{CompressionType, Dependency, FileOptions, PackageBuilder};
 
-fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = Utf8PathBuf::try_from(folder.path().to_owned()).expect("UTF-8");
-    (folder, path)
-}
+use temporary::folder;
 
 fn build(folder: &Utf8Path, compression: CompressionType) -> Utf8PathBuf {
-    let config = BuildConfig::default()
-        .compression(compression)
-        .source_date(1_760_000_000_u32);
-    let package = PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration")
-        .using_config(config)
-        .release("3.bs1")
+    let package = demo_package::builder(compression)
         .requires(Dependency::greater_eq("glibc", "2.41"))
         .provides(Dependency::any("libdemo.so.1()(64bit)"))
         .with_file_contents("hello\n", FileOptions::new("/usr/bin/demo").permissions(0o755))
