@@ -43,7 +43,7 @@ impl CommandKind {
 #[derive(Default)]
 pub(super) struct UserCommands {
     running: BTreeMap<(CommandKind, String), JoinHandle<Result<(), String>>>,
-    /// Those that have ended are not run again: noting that may have failed.
+    /// Ends of commands, which are not run again: noting that one has ended may have failed.
     ended: BTreeMap<(CommandKind, String), Result<(), String>>,
     /// End of all of them.
     cancellation: Cancellation,
