@@ -179,9 +179,9 @@ impl Migrator {
         node: &ObservedNode,
     ) -> Result<Result<String, String>, MigrateError> {
         let record = MigrationRecord::read(&node.name, &node.annotations).ok().flatten();
-        let is_done = |record: &&MigrationRecord| record.phase == MigrationPhase::Done;
-        let done = record.as_ref().filter(is_done);
-        if done.is_some_and(|record| record.is_in_place(&node.name)) {
+        let is_in_place =
+            |record: &MigrationRecord| record.phase == MigrationPhase::Done && record.is_in_place(&node.name);
+        if record.as_ref().is_some_and(is_in_place) {
             return Ok(Ok("the machine was installed anew, and stays".to_owned()));
         }
         if record.is_some_and(|record| record.retired.is_some()) {

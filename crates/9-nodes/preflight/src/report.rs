@@ -212,10 +212,9 @@ fn unread_of_host(host: &ExaminedHost<'_>) -> Vec<UnreadSource> {
     let name = id_of_host(host).name;
     let unobserved = host.inventory.unobserved.iter();
     unobserved
-        .map(|missed| (line(&missed.path), missed.reason.sentence()))
-        .map(|(path, reason)| UnreadSource {
-            source: format!("{name}: {path}"),
-            reason: reason.to_owned(),
+        .map(|missed| UnreadSource {
+            source: format!("{name}: {}", line(&missed.path)),
+            reason: missed.reason.sentence().to_owned(),
         })
         .collect()
 }

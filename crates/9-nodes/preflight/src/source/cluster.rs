@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use basalt_join::exchange::message_of;
 use basalt_process::{ProcessError, interrupt, wait};
 use serde_json::Value;
 
@@ -178,13 +179,9 @@ impl ClusterSource {
         if status == 200 {
             return Ok(value);
         }
-        let message = value
-            .get("message")
-            .and_then(Value::as_str)
-            .unwrap_or("no reason is given");
         Err(Failure::Refused {
             status,
-            message: message.to_owned(),
+            message: message_of(&value).to_owned(),
             retry_after,
         })
     }

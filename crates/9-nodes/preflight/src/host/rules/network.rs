@@ -73,18 +73,38 @@ pub(super) const RULES: [HostRule; 9] = [
 ];
 
 /// Settings without which an interface may not be reached: of bridges, of wireless networks, of routing by policy.
-const OF_REACH: &str = "access-points auth method openvswitch routing-policy Network.Bond Network.Bridge Network.IPVLAN \
-    Network.MACVLAN Network.Tunnel Network.VLAN Network.VRF Network.VXLAN";
+const OF_REACH: [&str; 13] = [
+    "access-points",
+    "auth",
+    "method",
+    "openvswitch",
+    "routing-policy",
+    "Network.Bond",
+    "Network.Bridge",
+    "Network.IPVLAN",
+    "Network.MACVLAN",
+    "Network.Tunnel",
+    "Network.VLAN",
+    "Network.VRF",
+    "Network.VXLAN",
+];
 /// Beginnings of such settings.
 const BEFORE_REACH: [&str; 4] = ["RoutingPolicyRule.", "bridge-", "wireless-", "wpa-"];
 /// Fields of an interface in a NodeConfig, with the settings of netplan, ifupdown and systemd-networkd that they stand for.
-const FIELDS: [(&str, &str); 3] = [
-    ("gatewayOnLink", "Route.GatewayOnLink"),
+const FIELDS: [(&str, &[&str]); 3] = [
+    ("gatewayOnLink", &["Route.GatewayOnLink"]),
     (
         "metric",
-        "metric dhcp4-overrides.route-metric dhcp6-overrides.route-metric DHCPv4.RouteMetric IPv6AcceptRA.RouteMetric Route.Metric",
+        &[
+            "metric",
+            "dhcp4-overrides.route-metric",
+            "dhcp6-overrides.route-metric",
+            "DHCPv4.RouteMetric",
+            "IPv6AcceptRA.RouteMetric",
+            "Route.Metric",
+        ],
     ),
-    ("optional", "optional Link.RequiredForOnline"),
+    ("optional", &["optional", "Link.RequiredForOnline"]),
 ];
 
 fn network(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
@@ -178,14 +198,14 @@ fn network_setting(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 
 /// Returns `true` for a setting without which an interface may not be reached.
 fn is_of_reach(name: &str) -> bool {
-    OF_REACH.split_whitespace().any(|known| known == name) || BEFORE_REACH.iter().any(|start| name.starts_with(start))
+    OF_REACH.contains(&name) || BEFORE_REACH.iter().any(|start| name.starts_with(start))
 }
 
 /// Returns `true` if an interface of a NodeConfig has the field that stands for a setting.
 fn is_given(interface: Option<&Value>, name: &str) -> bool {
     FIELDS.iter().any(|(field, names)| {
         let has_field = interface.is_some_and(|interface| interface.get(field).is_some());
-        has_field && names.split_whitespace().any(|known| known == name)
+        has_field && names.contains(&name)
     })
 }
 
