@@ -6,6 +6,7 @@ mod demo_package;
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
+use basalt_process::chain;
 use basalt_rpm::{Payload, RpmError, read_files, read_header_blob, read_package, unpack, verify};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
@@ -75,12 +76,7 @@ impl Place {
     fn refuses_with(&self, declared: &[Vec<u8>], entries: &[Vec<u8>], words: &str) {
         let rpm = self.rpm_with(declared, entries);
         let error = unpack(&rpm, &self.inside()).expect_err(words);
-        let mut said = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            said += &format!(": {error}");
-            cause = error.source();
-        }
+        let said = chain(&error);
         assert!(said.contains(words), "{said}");
         self.is_untouched();
     }

@@ -5,6 +5,7 @@
 mod demo_package;
 mod temporary;
 
+use basalt_process::chain;
 use basalt_rpm::{FileKind, RpmError, read_files, unpack};
 use camino::Utf8Path;
 use rpm::{CompressionType, FileOptions, PackageBuilder, PackageMetadata};
@@ -69,17 +70,6 @@ fn declare_size(bytes: &mut Vec<u8>, size: u64) {
     *bytes = [before, &size.to_be_bytes(), after].concat();
 }
 
-/// An error with its causes.
-fn said(error: &RpmError) -> String {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        said += &format!(": {error}");
-        cause = error.source();
-    }
-    said
-}
-
 #[test]
 fn a_file_of_more_than_4_gib_is_refused_before_anything_is_unpacked() {
     let (_guard, folder) = folder();
@@ -92,7 +82,7 @@ fn a_file_of_more_than_4_gib_is_refused_before_anything_is_unpacked() {
     };
     let largest = u64::from(u32::MAX);
     write(largest);
-    let files = read_files(&path).unwrap_or_else(|error| panic!("{}", said(&error)));
+    let files = read_files(&path).unwrap_or_else(|error| panic!("{}", chain(&error)));
     assert!(matches!(files[0].kind, FileKind::Regular { size, .. } if size == largest));
     for size in [largest + 1, 5 << 30, u64::MAX] {
         write(size);
@@ -118,7 +108,7 @@ fn a_name_that_is_not_utf_8_is_refused() {
     let refused = |bytes: &[u8], words: &str| {
         fs_err::write(&path, bytes).expect("written");
         for result in [read_files(&path).map(drop), unpack(&path, &folder.join("tree"))] {
-            let said = said(&result.expect_err(words));
+            let said = chain(&result.expect_err(words));
             assert!(said.contains(words) && said.contains(path.as_str()), "{said}");
         }
     };
@@ -150,6 +140,6 @@ fn a_name_that_no_file_system_has_is_an_error_with_its_cause() {
     let path = folder.join("demo.rpm");
     let name = "n".repeat(256);
     fs_err::write(&path, rpm(&folder, &format!("/usr/share/{name}"))).expect("written");
-    let said = said(&unpack(&path, &folder.join("tree")).expect_err("too long"));
+    let said = chain(&unpack(&path, &folder.join("tree")).expect_err("too long"));
     assert!(said.contains("cannot create") && said.contains("too long"), "{said}");
 }
