@@ -14,10 +14,8 @@ use serde_json::json;
 
 use crate::fixture::Fixture;
 use crate::iso;
-use crate::node::{BOOT, DISK};
+use crate::node::{BOOT, DISK, MOUNTED};
 
-/// What systemd tells when the state partition is there.
-const MOUNTED: &str = "Mounted var.mount";
 /// Time by which a config disk is later than the state partition, which may take most of the minute that the agent waits.
 const LATE: Duration = Duration::from_secs(8);
 /// Serial number that makes a disk a config disk (docs/node/recovery.md).

@@ -16,6 +16,8 @@ use crate::fixture::{Cluster, Fixture, has_condition};
 pub const READY: Duration = Duration::from_secs(900);
 /// Time-out of a boot until the first lines of the system.
 pub const BOOT: Duration = Duration::from_secs(300);
+/// Line of systemd when the state partition is there.
+pub const MOUNTED: &str = "Mounted var.mount";
 /// Interval of looks at the cluster.
 pub const TICK: Duration = Duration::from_secs(2);
 /// Size of disks, in MiB.
@@ -163,12 +165,8 @@ impl<'f> Node<'f> {
 
     /// The shell on the console of a debug image. Nothing is typed before the system runs: the boot loader would take it for
     /// a choice from its menu.
-    pub fn shell(&self) -> Result<Shell, Failed> {
-        let runs = || self.console().contains("Mounted var.mount");
-        until_every(TICK, "the system runs", BOOT, runs).map_err(|failed| {
-            let text = failed.message().unwrap_or_default();
-            format!("{text}; the end of its console:\n{}", self.console_end())
-        })?;
+    pub fn shell(&mut self) -> Result<Shell, Failed> {
+        self.wait_for(MOUNTED, BOOT)?;
         Shell::open(&self.machine.files(), BOOT)
     }
 

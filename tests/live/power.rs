@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
 use crate::image::{self, LargeImage};
-use crate::node::{BOOT, Node, READY, boot_id};
+use crate::node::{BOOT, MOUNTED, Node, READY, boot_id};
 
 /// Size of the layer that is pulled, in bytes. Its content cannot be compressed.
 const LAYER: usize = 192 << 20;
@@ -108,7 +108,7 @@ pub fn a_first_boot_survives_power_cuts(fixture: &Fixture) -> Result<(), Failed>
     for (text, pause) in [
         ("systemd-repart.service", Duration::ZERO),
         ("systemd-repart.service", Duration::from_secs(1)),
-        ("Mounted var.mount", Duration::ZERO),
+        (MOUNTED, Duration::ZERO),
         ("Started containerd.service", Duration::from_secs(1)),
     ] {
         node.switch_on()?;
