@@ -251,9 +251,9 @@ fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<(T, Option<Problem
 
 /// The value of a file of which nothing is shown later, after its warnings and their sum.
 fn usable_alone<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
-    let (value, warnings) = read?;
-    if !warnings.is_empty() {
-        crate::show_problems(&warnings);
+    let (value, warnings) = usable(read)?;
+    if let Some(warnings) = warnings {
+        crate::show_line(&warnings.to_string());
     }
     Ok(value)
 }

@@ -24,7 +24,9 @@ use crate::checkout::{Ahead, Checkout};
 
 /// Crates that are tested together. Cargo unites the features that are asked of a crate in one run, and the agent's are its
 /// own: with it, all others would be compiled once more.
-const CRATES: [&str; 3] = ["--workspace", "--exclude", "basalt-node"];
+const CRATES: [&str; 3] = ["--workspace", "--exclude", AGENT];
+/// Crate of the agent, which has runs of cargo of its own.
+const AGENT: &str = "basalt-node";
 /// Options of cargo. With the launcher's profile, most crates are compiled once for both.
 const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
 
@@ -237,7 +239,7 @@ impl TestRun<'_> {
                 self.tests(step, "crates", command.args(["--exclude", "basalt-tests"]))
             }
             Step::Node => {
-                let command = self.cargo(["test", "--no-fail-fast", "--package", "basalt-node"]);
+                let command = self.cargo(["test", "--no-fail-fast", "--package", AGENT]);
                 // These are a step of their own, when both are built.
                 self.tests(step, "node", command.args(["--", "--skip", KUBERNETES_TESTS]))
             }
@@ -273,15 +275,7 @@ impl TestRun<'_> {
     fn kubernetes(&mut self, step: Step) -> Result<()> {
         for programs in KubernetesPrograms::all(self.checkout)? {
             let command = self
-                .cargo([
-                    "test",
-                    "--package",
-                    "basalt-node",
-                    "--test",
-                    "kubelet",
-                    "--test",
-                    "kubeadm",
-                ])
+                .cargo(["test", "--package", AGENT, "--test", "kubelet", "--test", "kubeadm"])
                 .args(["--", KUBERNETES_TESTS])
                 .env("BASALT_KUBELET", programs.program("kubelet"))
                 .env("BASALT_KUBEADM", programs.program("kubeadm"));

@@ -14,7 +14,7 @@ use camino::Utf8PathBuf;
 use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
-use super::{CRATES, TestRun};
+use super::{AGENT, CRATES, TestRun};
 use crate::arguments::Test;
 use crate::commands::{answer, answer_json};
 use crate::table::Table;
@@ -39,9 +39,6 @@ const WAITING: [&str; 17] = [
     "basalt-preflight",
     "basalt",
 ];
-
-/// Crate of the agent, which waits, too, and has a run of cargo of its own: see [`CRATES`].
-const AGENT: &str = "basalt-node";
 
 /// Line of `cargo test --message-format json`, as far as it is read here.
 #[derive(Debug, Deserialize)]
