@@ -68,7 +68,7 @@ fn device(file: &OwnedFd) -> io::Result<String> {
 pub(crate) fn sum() -> io::Result<ProcessUsage> {
     let mut sum = ProcessUsage::default();
     for id in ids()? {
-        let process = status(id)?;
+        let process = Status::of(id)?.map_or_else(ProcessUsage::default, |status| status.usage());
         sum.memory = sum.memory.saturating_add(process.memory);
         sum.tables = sum.tables.saturating_add(process.tables);
         sum.threads = sum.threads.saturating_add(process.threads);
@@ -98,24 +98,39 @@ pub(crate) fn exact_memory(counted: &CountedFiles) -> io::Result<u64> {
 
 /// Memory of a process, its part of shared pages; all of them where the kernel does not tell.
 fn exact_memory_of(id: u32, counted: &CountedFiles) -> io::Result<u64> {
-    let process = status(id)?;
-    let Ok(Some(text)) = read(id, "smaps_rollup") else {
-        return Ok(process.memory);
-    };
-    let shared = kibibytes(&text, "Pss_Shmem");
+    let mut memory = 0;
+    // What the kernel tells of a process that ends meanwhile does not belong together; at the next look it has no memory.
+    for _ in 0..3 {
+        let Some(status) = Status::of(id)? else {
+            return Ok(0);
+        };
+        memory = match read(&status.folder, "smaps_rollup") {
+            Ok(Some(text)) => exact_memory_in(&text, &status, counted),
+            Ok(None) | Err(_) => status.usage().memory,
+        };
+        if memory == 0 || Status::read(status.folder)?.is_some_and(|now| now.tells_memory()) {
+            break;
+        }
+    }
+    Ok(memory)
+}
+
+/// The same from the text of `smaps_rollup`.
+fn exact_memory_in(text: &str, status: &Status, counted: &CountedFiles) -> u64 {
+    let shared = kibibytes(text, "Pss_Shmem");
     // Where it cannot be told, more is counted than there is.
     let mapped = if shared == 0 {
         0
     } else {
-        mapped(id, counted).unwrap_or_default()
+        mapped(&status.folder, counted).unwrap_or_default()
     };
-    let own = kibibytes(&text, "Pss_Anon") + kibibytes(&text, "SwapPss") + process.tables;
-    Ok(own + shared.saturating_sub(mapped))
+    let own = kibibytes(text, "Pss_Anon") + kibibytes(text, "SwapPss") + status.usage().tables;
+    own + shared.saturating_sub(mapped)
 }
 
 /// A process's part of the pages of counted files that it maps.
-fn mapped(id: u32, counted: &CountedFiles) -> io::Result<u64> {
-    let smaps = BufReader::new(fs::File::open(format!("/proc/{id}/smaps"))?);
+fn mapped(folder: &str, counted: &CountedFiles) -> io::Result<u64> {
+    let smaps = BufReader::new(fs::File::open(format!("{folder}/smaps"))?);
     mapped_in(smaps, counted)
 }
 
@@ -142,15 +157,63 @@ fn mapped_in(mut smaps: impl io::BufRead, counted: &CountedFiles) -> io::Result<
     Ok(sum)
 }
 
-/// Figures of a process; one that has ended meanwhile uses nothing.
-fn status(id: u32) -> io::Result<ProcessUsage> {
-    Ok(read(id, "status")?.map_or_else(ProcessUsage::default, |text| parse_status(&text)))
+/// What the kernel tells of a process.
+struct Status {
+    /// Its folder under `/proc`, or that of one of its threads.
+    folder: String,
+    /// The text of `status` in it.
+    text: String,
 }
 
-/// Text of a file of a process; none where the process has ended. A program names its processes with any bytes, which
-/// are part of this text.
-fn read(id: u32, file: &str) -> io::Result<Option<String>> {
-    match fs::read(format!("/proc/{id}/{file}")) {
+impl Status {
+    /// None where the process has ended meanwhile.
+    ///
+    /// Of a process whose first thread has ended the kernel tells no memory (`State: Z`), while others hold it: what one
+    /// of those tells is taken.
+    fn of(id: u32) -> io::Result<Option<Self>> {
+        let Some(process) = Self::read(format!("/proc/{id}"))? else {
+            return Ok(None);
+        };
+        if process.tells_memory() || process.usage().threads < 2 {
+            return Ok(Some(process));
+        }
+        let threads = match fs::read_dir(format!("/proc/{id}/task")) {
+            Ok(threads) => threads,
+            Err(error) if has_ended(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        for thread in threads {
+            let name = match thread {
+                Ok(thread) => thread.file_name(),
+                Err(error) if has_ended(&error) => break,
+                Err(error) => return Err(error),
+            };
+            let thread = Self::read(format!("/proc/{id}/task/{}", name.to_string_lossy()))?;
+            if let Some(thread) = thread.filter(Self::tells_memory) {
+                return Ok(Some(thread));
+            }
+        }
+        Ok(Some(process))
+    }
+
+    fn read(folder: String) -> io::Result<Option<Self>> {
+        let text = read(&folder, "status")?;
+        Ok(text.map(|text| Self { folder, text }))
+    }
+
+    fn tells_memory(&self) -> bool {
+        field(&self.text, "VmPTE").is_some()
+    }
+
+    fn usage(&self) -> ProcessUsage {
+        parse_status(&self.text)
+    }
+}
+
+/// Text of a file in the folder of a process or thread; none where that has ended. A program names its processes with any
+/// bytes, which are part of this text.
+fn read(folder: &str, file: &str) -> io::Result<Option<String>> {
+    match fs::read(format!("{folder}/{file}")) {
         Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
         Err(error) if has_ended(&error) => Ok(None),
         Err(error) => Err(error),
@@ -208,7 +271,7 @@ mod tests {
     #[test]
     fn a_process_that_has_ended_uses_nothing() {
         // Above the largest id that a kernel gives (PID_MAX_LIMIT).
-        assert_eq!(status(4_194_305).expect("no error"), ProcessUsage::default());
+        assert!(Status::of(4_194_305).expect("no error").is_none());
         assert_eq!(exact_memory_of(4_194_305, &counted()).expect("no error"), 0);
         assert!(has_ended(&io::Error::from_raw_os_error(libc::ESRCH)));
         assert!(!has_ended(&io::Error::from_raw_os_error(libc::EMFILE)));

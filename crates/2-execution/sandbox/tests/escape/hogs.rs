@@ -21,6 +21,16 @@ pub fn memory_hog() {
     std::hint::black_box(&held);
 }
 
+/// Takes as much in a second thread, after the first one has ended: the kernel then tells no memory of the process.
+pub fn memory_hog_of_a_second_thread() -> io::Result<()> {
+    std::thread::spawn(|| {
+        memory_hog();
+        std::process::exit(0);
+    });
+    // SAFETY: it ends this thread alone. Its stack stays, and nobody waits for it.
+    done(unsafe { libc::syscall(libc::SYS_exit, 0) })
+}
+
 /// Keeps process 1 from opening files, those of /proc among them.
 pub fn blind_process_1() -> io::Result<()> {
     let none = Rlimit {

@@ -12,8 +12,8 @@ use rustix::process::{Pid, Resource, Rlimit};
 use crate::AttemptTarget;
 use crate::fixture::{Fixture, nothing};
 use crate::hogs::{
-    blind_process_1, detach, fill, fill_queues, fill_sockets, fill_tables, fork_bomb, map, memory_hog, segment, spin,
-    wide_and_deep,
+    blind_process_1, detach, fill, fill_queues, fill_sockets, fill_tables, fork_bomb, map, memory_hog,
+    memory_hog_of_a_second_thread, segment, spin, wide_and_deep,
 };
 
 const MIB: u64 = 1 << 20;
@@ -43,6 +43,7 @@ pub fn trials() -> Vec<Trial> {
         ),
         ("memory_hog", Limit::Memory, memory),
         ("memory_hog_that_blinds_process_1", Limit::Memory, memory),
+        ("memory_hog_of_a_second_thread", Limit::Memory, memory),
         ("memory_hog_of_a_name_that_is_not_utf_8", Limit::Memory, memory),
         ("fork_bomb_of_a_name_that_is_not_utf_8", Limit::Processes, processes),
         ("files_in_memory", Limit::Memory, memory),
@@ -254,6 +255,7 @@ pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
             memory_hog();
             Ok(())
         },
+        "limits/memory_hog_of_a_second_thread" => |_| memory_hog_of_a_second_thread(),
         "limits/memory_hog_of_a_name_that_is_not_utf_8" => |_| {
             rustix::thread::set_name(c"\xff")?;
             memory_hog();
