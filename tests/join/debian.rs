@@ -20,8 +20,11 @@ const NETWORK: &str = include_str!("scripts/network.sh");
 const INIT: &str = include_str!("scripts/init.sh");
 /// Script of a worker, after the one above.
 const JOIN: &str = include_str!("scripts/join.sh");
-/// Time-out of `kubeadm init`, from power-on, on a busy machine without KVM.
-const INIT_TIME: Duration = Duration::from_secs(2400);
+/// Time-out of kubeadm on the machine of the control plane, power-on included, on a busy machine without KVM.
+pub const KUBEADM: Duration = Duration::from_secs(2400);
+/// Time-outs of kubeadm's own waits, of all its commands: the field `timeouts` of its configurations.
+pub const KUBEADM_TIMEOUTS: &str = "{controlPlaneComponentHealthCheck: 20m, kubeletHealthCheck: 20m, \
+    kubernetesAPICall: 20m, etcdAPICall: 20m, tlsBootstrap: 20m, discovery: 20m, upgradeManifests: 20m}";
 /// Interval of looks at the console.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -63,12 +66,12 @@ fn machine(disk: &Utf8Path, number: NodeNumber, variables: &[(&str, &str)], scri
     let (name, address, gateway) = (name(number), number.address().to_string(), CONTROL_PLANE.to_string());
     let mac = number.mac();
     let own = [
-        ("NAME", &name),
-        ("ADDRESS", &address),
-        ("GATEWAY", &gateway),
-        ("MAC", &mac),
+        ("NAME", name.as_str()),
+        ("ADDRESS", address.as_str()),
+        ("GATEWAY", gateway.as_str()),
+        ("MAC", mac.as_str()),
+        ("TIMEOUTS", KUBEADM_TIMEOUTS),
     ];
-    let own = own.map(|(name, value)| (name, value.as_str()));
     let lines = own
         .iter()
         .chain(variables)
@@ -91,7 +94,7 @@ pub fn told_values<const N: usize>(console: &Utf8Path, names: [&str; N]) -> Resu
         if let Ok(values) = values.try_into() {
             return Ok(values);
         }
-        if text.contains("Failed to start first-boot") || began.elapsed() > INIT_TIME {
+        if text.contains("Failed to start first-boot") || began.elapsed() > KUBEADM {
             let end = console_end(console);
             return Err(format!("the machine does not tell {names:?}; the end of its console:\n{end}").into());
         }

@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::certificates::Approver;
 use crate::cluster::KubeadmCluster;
-use crate::{basalt, debian};
+use crate::{basalt, debian, pool};
 
 /// Packages of Basalt in the Debian machines: what upstream's packages would bring there.
 const STACK: &[&str] = &["cni-plugins", "containerd", "kubeadm", "kubectl", "kubelet", "runc"];
@@ -35,6 +35,7 @@ pub struct Fixture {
     by_command: OnceLock<Result<String, String>>,
     by_bootstrap_data: OnceLock<Result<String, String>>,
     workers: OnceLock<Result<Vec<String>, String>>,
+    tools: OnceLock<Result<String, String>>,
     approver: Approver,
     /// Ends the cluster, also when the fixture is made only in part.
     _end: EndOfCluster,
@@ -131,6 +132,7 @@ impl Fixture {
             by_command: OnceLock::new(),
             by_bootstrap_data: OnceLock::new(),
             workers: OnceLock::new(),
+            tools: OnceLock::new(),
             _end: end,
             directory,
         })
@@ -176,6 +178,11 @@ impl Fixture {
             Ok(workers.into_iter().map(|(_, name)| name).collect())
         };
         made(&self.workers, make).map(Vec::as_slice)
+    }
+
+    /// Name of the image of tools, by which all machines pull it.
+    pub fn tools(&self) -> Result<&str, Failed> {
+        made(&self.tools, || pool::load_tools(self)).map(String::as_str)
     }
 
     /// Waits until a machine's node is Ready.

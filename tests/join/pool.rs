@@ -11,7 +11,7 @@ use crate::fixture::Fixture;
 /// Objects of these tests.
 const OBJECTS: &str = include_str!("manifests/both.yaml");
 /// Name under which the image of tools is loaded.
-pub const TOOLS: &str = "docker.io/basalt/tools:1";
+const TOOLS: &str = "docker.io/basalt/tools:1";
 /// Time-out of composing an image from packages that are built.
 const COMPOSING: Duration = Duration::from_secs(900);
 /// Time-out of what runs pods already.
@@ -25,22 +25,22 @@ fn place(pod: &Value) -> Result<(&str, &str), Failed> {
     Ok((name.ok_or("no name")?, node.ok_or("no node")?))
 }
 
-/// Loads the image of tools, which machines pull by its name.
-pub fn load_tools(fixture: &Fixture) -> Result<(), Failed> {
+/// Loads the image of tools, and returns the name by which machines pull it.
+pub fn load_tools(fixture: &Fixture) -> Result<String, Failed> {
     let built = fixture.cli.json(&["build", "debug"], COMPOSING, 0)?;
     let folder = built["images"][0]["folder"].as_str();
     let folder = folder.ok_or_else(|| format!("no folder: {built:#}"))?;
     let load = ["load", folder, "--name", TOOLS];
-    fixture.cli.run(&load, SOON)?.ended_with(0).map(drop)
+    fixture.cli.run(&load, SOON)?.ended_with(0)?;
+    Ok(TOOLS.to_owned())
 }
 
 /// Applies the objects, and returns the web servers and the boxes of tools: one of each on each node.
 fn pods(fixture: &Fixture) -> Result<[Vec<Value>; 2], Failed> {
     let cluster = &fixture.kubeadm;
     let own = fixture.by_command()?;
-    load_tools(fixture)?;
     let objects = OBJECTS.replace("IMAGE_WEB", &fixture.machines().image("basalt-web")?);
-    cluster.apply(&objects.replace("IMAGE_TOOLS", TOOLS))?;
+    cluster.apply(&objects.replace("IMAGE_TOOLS", fixture.tools()?))?;
     let nodes = items(&cluster.get(&["nodes"])?).len();
     let found = [
         cluster.pods_ready("app=both", nodes)?,

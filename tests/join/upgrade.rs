@@ -1,25 +1,21 @@
 //! `kubeadm upgrade` of the control plane, with a node of Basalt in the cluster.
 
-use std::time::Duration;
-
 use basalt_tests::{Failed, ensure, has_all, until_every};
 use serde_json::{Value, json};
 
 use crate::cluster::{KubeadmCluster, TICK};
 use crate::fixture::Fixture;
-use crate::{kubeadm, pool};
+use crate::{debian, kubeadm};
 
 /// Script that runs on the machine of the control plane, after the lines that set its variables.
 const UPGRADE: &str = include_str!("scripts/upgrade.sh");
 /// Name of the pod that runs it.
 const POD: &str = "kubeadm-upgrade";
-/// Time-out of the script, on a busy machine without KVM. No part of the control plane starts anew.
-const UPGRADED: Duration = Duration::from_secs(1800);
 /// Names of the ConfigMaps that nodes read.
 const CONFIGURATION: [&str; 2] = ["kubeadm-config", "kubelet-config"];
 
-/// Pod that runs a script in the namespaces of a node's first process.
-fn pod(node: &str, script: &str) -> Value {
+/// Pod that runs a script in the namespaces of a node's first process, with the programs of an image.
+fn pod(node: &str, image: &str, script: &str) -> Value {
     let command = ["nsenter", "--target=1", "--all", "--", "/bin/sh", "-c", script];
     json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -33,7 +29,7 @@ fn pod(node: &str, script: &str) -> Value {
             "priorityClassName": "system-node-critical",
             "tolerations": [{ "operator": "Exists" }],
             "containers": [{
-                "name": "kubeadm", "image": pool::TOOLS, "command": command,
+                "name": "kubeadm", "image": image, "command": command,
                 "securityContext": { "privileged": true },
             }],
         },
@@ -46,7 +42,7 @@ fn output(cluster: &KubeadmCluster) -> Result<String, Failed> {
         let pod = cluster.get(&["pod", POD]).unwrap_or_default();
         pod["status"]["phase"].as_str().unwrap_or_default().to_owned()
     };
-    let ended = until_every(TICK, "kubeadm has ended", UPGRADED, || {
+    let ended = until_every(TICK, "kubeadm has ended", debian::KUBEADM, || {
         matches!(phase().as_str(), "Succeeded" | "Failed")
     });
     let said = cluster.kubectl(&["logs", POD]).unwrap_or_default();
@@ -79,9 +75,9 @@ pub fn kubeadm_upgrades_beside_a_basalt_node(fixture: &Fixture) -> Result<(), Fa
     let (node, version) = (fixture.by_command()?, cluster.version.as_str());
     let next = next_patch(version).ok_or_else(|| format!("no version: {version}"))?;
     let before = configuration(cluster, node)?;
-    pool::load_tools(fixture)?;
-    let script = format!("VERSION='{version}'\nNEXT='{next}'\n{UPGRADE}");
-    cluster.apply(&pod(&cluster.node, &script).to_string())?;
+    let timeouts = debian::KUBEADM_TIMEOUTS;
+    let script = format!("VERSION='{version}'\nNEXT='{next}'\nTIMEOUTS='{timeouts}'\n{UPGRADE}");
+    cluster.apply(&pod(&cluster.node, fixture.tools()?, &script).to_string())?;
     let said = output(cluster)?;
     // The plan for the next patch names the nodes whose kubelets are older.
     let row = ["kubelet", node, version, next.as_str()];

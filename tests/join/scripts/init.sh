@@ -1,4 +1,4 @@
-# Makes a kubeadm cluster of this machine. VERSION is set in the lines before these.
+# Makes a kubeadm cluster of this machine. VERSION and TIMEOUTS are set in the lines before these.
 
 # Without KVM the control plane of one machine takes both of its processors, in part for the garbage collection of small heaps
 # and for probes that open a TLS connection each second; and where these fail, the kubelet ends what is merely slow. Requests
@@ -33,11 +33,7 @@ nodeRegistration:
   imagePullSerial: false
   kubeletExtraArgs: [{name: node-ip, value: $ADDRESS}]
 patches: {directory: /etc/kubeadm-patches}
-timeouts:
-  controlPlaneComponentHealthCheck: 15m
-  kubeletHealthCheck: 15m
-  kubernetesAPICall: 20m
-  etcdAPICall: 20m
+timeouts: $TIMEOUTS
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration

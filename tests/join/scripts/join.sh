@@ -1,4 +1,4 @@
-# Joins a kubeadm cluster as a worker. ENDPOINT, TOKEN and PIN are set in the lines before these.
+# Joins a kubeadm cluster as a worker. ENDPOINT, TOKEN, PIN and TIMEOUTS are set in the lines before these.
 
 # As the join command does it, but for the time that a machine without KVM takes.
 cat >/etc/kubeadm.yaml <<END
@@ -11,10 +11,6 @@ nodeRegistration:
   criSocket: unix:///run/containerd/containerd.sock
   imagePullSerial: false
   kubeletExtraArgs: [{name: node-ip, value: $ADDRESS}]
-timeouts:
-  discovery: 15m
-  kubeletHealthCheck: 15m
-  kubernetesAPICall: 10m
-  tlsBootstrap: 15m
+timeouts: $TIMEOUTS
 END
 kubeadm join --config /etc/kubeadm.yaml

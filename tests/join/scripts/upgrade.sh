@@ -1,5 +1,5 @@
-# Plans an upgrade of the control plane, and upgrades it to what it is, on its machine. VERSION and NEXT are set in the lines
-# before these.
+# Plans an upgrade of the control plane, and upgrades it to what it is, on its machine. VERSION, NEXT and TIMEOUTS are set in
+# the lines before these.
 set -eu
 
 # With the patches of `kubeadm init`, and the time that a machine without KVM takes.
@@ -11,11 +11,7 @@ apply:
   kubernetesVersion: $VERSION
   certificateRenewal: false
   patches: {directory: /etc/kubeadm-patches}
-timeouts:
-  controlPlaneComponentHealthCheck: 15m
-  kubernetesAPICall: 10m
-  etcdAPICall: 10m
-  upgradeManifests: 15m
+timeouts: $TIMEOUTS
 END
 
 # kubeadm tries the cluster with a Job, which it gives one minute.
