@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use basalt_document::Document;
 use basalt_join::client_certificate;
+use basalt_node_config::encoding::decode_base64;
 use basalt_process::Command;
-use base64::Engine as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic as _;
 use serde::Deserialize;
@@ -188,10 +188,8 @@ impl Reader<'_> {
     /// Bytes of a file, or of Base64.
     fn bytes(&self, data: Option<&String>, file: Option<&Utf8PathBuf>) -> Result<Option<Vec<u8>>, PreflightError> {
         if let Some(data) = data.filter(|data| !data.is_empty()) {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(data.trim());
-            return bytes
-                .map(Some)
-                .map_err(|_| self.error("a field that ends in `-data` is not Base64", "write the file anew"));
+            let wrong = || self.error("a field that ends in `-data` is not Base64", "write the file anew");
+            return decode_base64(data.as_bytes()).map(Some).ok_or_else(wrong);
         }
         let Some(file) = file.filter(|file| !file.as_str().is_empty()) else {
             return Ok(None);
@@ -299,12 +297,24 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+
+    /// As kubectl takes it from a block of YAML.
+    #[test]
+    fn base64_may_be_broken_into_lines() {
+        let (path, folder) = (Utf8Path::new("kubeconfig"), Utf8Path::new("."));
+        let read = |data: &str| Reader { path, folder }.bytes(Some(&data.to_owned()), None);
+        assert_eq!(read("aGVs\nbG8=\n").unwrap().as_deref(), Some(&b"hello"[..]));
+        assert!(read("aGVs_G8=").unwrap_err().to_string().contains("not Base64"));
+    }
 
     /// ureq would panic with it at the first request.
     #[test]
     fn a_client_certificate_that_tls_does_not_take_is_refused() {
-        let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let encode = |text: &str| STANDARD.encode(text);
         let certificate = encode(include_str!("../../../join/tests/vectors/client-v1.pem"));
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n\
