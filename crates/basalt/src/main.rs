@@ -2,7 +2,7 @@
 //!
 //! The command is thin. [`arguments`] defines the arguments; each verb has a file in [`commands`], which opens the
 //! [`checkout`] (store, SDK, packages, images), calls a crate, and shows the result; [`terminal`] draws progress;
-//! [`output`] is what writes. Errors end here, where they are shown with place, cause and help.
+//! [`output`] is what writes. Errors end here, where they are shown with place, cause and help ([`error_report`]).
 
 mod arguments;
 mod checkout;
@@ -10,6 +10,7 @@ mod color;
 mod commands;
 mod doctor;
 mod environment;
+mod error_report;
 mod memory;
 mod output;
 mod table;
@@ -22,13 +23,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-use basalt_advisories::AuditError;
 use basalt_document::problem::Problems;
-use basalt_hardening::HardeningError;
-use basalt_image::ImageError;
-use basalt_preflight::PreflightError;
 use basalt_process::interrupt;
 use clap::{CommandFactory as _, FromArgMatches as _};
+use error_report::SeparateParts;
 
 /// Exit codes; `--help` lists the same.
 mod exit {
@@ -77,13 +75,7 @@ fn main() -> ExitCode {
             ExitCode::from(exit::INTERRUPTED)
         }
         Err(report) => {
-            let code = match problems_of(&report) {
-                Some(problems) => {
-                    show_problems(problems);
-                    ExitCode::from(exit::FAILED)
-                }
-                None => show(&report),
-            };
+            let code = show(&report);
             if report.is::<doctor::SdkObstacles>() {
                 ExitCode::from(exit::LACKING)
             } else {
@@ -142,10 +134,10 @@ fn hold_inputs(plan: &basalt_cluster::ClusterPlan) {
     }
 }
 
-/// Sets how errors are shown. Lines are never broken: they hold commands and paths, which are pasted.
+/// Sets how errors are shown.
 fn set_report_handler(color: bool) {
     let handler = move |_: &(dyn miette::Diagnostic + 'static)| -> Box<dyn miette::ReportHandler> {
-        Box::new(miette::MietteHandlerOpts::new().color(color).wrap_lines(false).build())
+        Box::new(SeparateParts::new(color))
     };
     // It fails when there is a handler, and this is called once.
     let _ = miette::set_hook(Box::new(handler));
@@ -160,36 +152,9 @@ fn show_line(text: &str) {
     output::print_error(text);
 }
 
-/// Problems of a file that an error is. As parts of one report, each would have a line with nothing but `Error:` before it.
-fn problems_of(report: &miette::Report) -> Option<&Problems> {
-    let of_image = || match report.downcast_ref::<ImageError>()? {
-        ImageError::Definition(problems) => Some(&**problems),
-        _ => None,
-    };
-    let of_hardening = || match report.downcast_ref::<HardeningError>()? {
-        HardeningError::Data(problems) => Some(&**problems),
-        _ => None,
-    };
-    let of_audit = || match report.downcast_ref::<AuditError>()? {
-        AuditError::Data(problems) => Some(&**problems),
-        _ => None,
-    };
-    let of_preflight = || match report.downcast_ref::<PreflightError>()? {
-        PreflightError::Document(problems) => Some(&**problems),
-        _ => None,
-    };
-    let problems = report.downcast_ref::<Problems>();
-    problems
-        .or_else(of_image)
-        .or_else(of_hardening)
-        .or_else(of_audit)
-        .or_else(of_preflight)
-}
-
 /// Shows the problems of a user's file, each with the lines that it is in, and their sum.
 fn show_problems(problems: &Problems) {
-    show_each(problems);
-    show_line(&problems.to_string());
+    show(&miette::Report::new(problems.clone()));
 }
 
 /// Shows the problems of a user's file, each with the lines that it is in.
@@ -217,22 +182,6 @@ mod tests {
         ] {
             assert_eq!(is_kubectl_plugin(OsStr::new(program)), expected, "{program}");
         }
-    }
-
-    #[test]
-    fn problems_of_files_are_found_in_errors() {
-        let problems = basalt_document::Document::parse("a.yaml", "a: [").expect_err("problems");
-        let boxed = || Box::new(problems.clone());
-        for report in [
-            miette::Report::new(problems.clone()),
-            miette::Report::new(ImageError::Definition(boxed())),
-            miette::Report::new(HardeningError::Data(boxed())),
-            miette::Report::new(AuditError::Data(boxed())),
-            miette::Report::new(PreflightError::Document(boxed())),
-        ] {
-            assert!(problems_of(&report).is_some(), "{report}");
-        }
-        assert!(problems_of(&miette::Report::msg("another error")).is_none());
     }
 
     #[test]

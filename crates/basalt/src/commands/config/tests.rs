@@ -127,9 +127,11 @@ fn a_join_configuration_is_read_by_its_option_and_by_the_command() {
 fn problems_of_a_file_are_no_report_of_reports() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs_err::write(file.path(), "kind: JoinConfiguration\n").unwrap();
-    let verb = ConfigVerb::FromJoin(options(&["--config", file.path().to_str().unwrap()]));
+    let path = file.path().to_str().unwrap();
+    let verb = ConfigVerb::FromJoin(options(&["--config", path]));
     let report = run(&verb, false).unwrap_err();
-    assert!(crate::problems_of(&report).is_some(), "{report:?}");
+    let text = crate::error_report::shown(&*report);
+    assert!(text.contains(path) && !text.contains("Error:"), "{text}");
 }
 
 #[test]
