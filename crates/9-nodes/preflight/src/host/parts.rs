@@ -17,6 +17,8 @@ pub(super) use sysctl::{SysctlFate, WantedSysctl, sysctl_value, sysctls, wanted_
 
 /// Reason for which a NodeConfig does not have a setting that [`basalt_inventory::is_hidden`].
 pub(super) const NOT_THERE: &str = "the inventory does not have its value, since it may be secret";
+/// The same reason for several settings.
+pub(super) const NONE_THERE: &str = "the inventory does not have their values, since they may be secret";
 
 /// Settings that no section has, although the host has them.
 pub(super) fn left_out(host: &HostInventory, kubelet: &HostKubeletSettings) -> Vec<LeftOutSetting> {

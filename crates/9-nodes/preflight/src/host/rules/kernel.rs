@@ -269,11 +269,10 @@ fn kernel_arguments(help: &str, words: &[String], number: usize, file: &str) -> 
     let arguments = format!("{help}: `kernelArguments: [{}]`", words.join(", "));
     match words.len() {
         0 => format!(
-            "{help}: `kernelArguments`, with the values of {file}; the inventory does not have them, since they may be secret"
+            "{help}: `kernelArguments`, with the values of {file}; {}",
+            parts::NONE_THERE
         ),
-        shown if shown < number => {
-            format!("{arguments}, and those whose values the inventory does not have, since they may be secret")
-        }
+        shown if shown < number => format!("{arguments}, and others of {file}; {}", parts::NONE_THERE),
         _ => arguments,
     }
 }
