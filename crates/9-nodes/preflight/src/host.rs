@@ -1,11 +1,10 @@
 //! Judgement of a host's inventory: what of a node of another distribution a Basalt node does not have, or does otherwise.
 //!
 //! ```text
-//! HostInventory (basalt_inventory) --(boundary)-> the same, each value a line of characters that can be shown
-//!                    HostInventory + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
-//!                                HostInventory --(parts)--> sections of a NodeConfig
-//!                                      sections --(draft)--> what of them `basalt check` accepts, and what is left out
-//!                                     sections --(config)-> a NodeConfig
+//! HostInventory (basalt_inventory) + NodeFacts --(rules)--> HostFinding: file, sentence, help, lines of a NodeConfig
+//!                                   HostInventory --(parts)--> sections of a NodeConfig
+//!                                        sections --(draft)--> what of them `basalt check` accepts, and what is left out
+//!                                       sections --(config)--> a NodeConfig
 //! ```
 
 use basalt_inventory::HostInventory;
@@ -21,7 +20,6 @@ mod parts;
 mod rules;
 mod yaml;
 
-pub(crate) use boundary::line;
 pub use config::HostNodeConfig;
 pub use draft::LeftOutSetting;
 pub use rules::all as host_rules;
@@ -153,19 +151,18 @@ impl HostFound<'_> {
 
 /// Host that is looked at, and the node that is to take its place.
 #[derive(Debug)]
-pub struct HostExamination<'n> {
-    host: HostInventory,
-    node: &'n NodeFacts,
+pub struct HostExamination<'h> {
+    host: &'h HostInventory,
+    node: &'h NodeFacts,
     kubelet: parts::HostKubeletSettings,
     draft: config::HostDraft,
 }
 
-impl<'n> HostExamination<'n> {
-    /// Examination of a host by its inventory.
-    pub fn new(host: &HostInventory, node: &'n NodeFacts) -> Self {
-        let host = boundary::printable(host);
-        let kubelet = parts::HostKubeletSettings::of(&host);
-        let draft = config::draft_of(&host, node, &kubelet);
+impl<'h> HostExamination<'h> {
+    /// Examination of a host by its inventory, as `basalt_inventory` has read it.
+    pub fn new(host: &'h HostInventory, node: &'h NodeFacts) -> Self {
+        let kubelet = parts::HostKubeletSettings::of(host);
+        let draft = config::draft_of(host, node, &kubelet);
         Self {
             host,
             node,
@@ -179,7 +176,7 @@ impl<'n> HostExamination<'n> {
     pub fn findings(&self, config: Option<&str>) -> Vec<HostFinding> {
         let given = &given::GivenConfig::of(config);
         let subject = HostSubject {
-            host: &self.host,
+            host: self.host,
             node: self.node,
             kubelet: &self.kubelet,
             left_out: &self.draft.left_out,
@@ -203,7 +200,7 @@ impl<'n> HostExamination<'n> {
     /// # Errors
     /// When YAML cannot be written, which would be a defect.
     pub fn node_config(&self) -> Result<HostNodeConfig, PreflightError> {
-        config::node_config_of(&self.host, self.node, &self.kubelet, &self.draft)
+        config::node_config_of(self.host, self.node, &self.kubelet, &self.draft)
     }
 }
 

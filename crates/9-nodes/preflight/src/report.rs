@@ -6,7 +6,6 @@ use basalt_inventory::HostInventory;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::host::line;
 use crate::object::FilePosition;
 use crate::rule::WorkloadVerdict;
 use crate::{HostFinding, ManifestObject, NodeFacts, ObjectId, PreflightFinding, PreflightResult, UnreadSource};
@@ -178,14 +177,14 @@ fn reported(finding: &PreflightFinding, objects: &[ManifestObject]) -> Option<Re
 
 /// Identity of a host: a Node, by the name that the host has.
 fn id_of_host(host: &ExaminedHost<'_>) -> ObjectId {
-    let name = line(&host.inventory.system.hostname);
+    let name = &host.inventory.system.hostname;
     ObjectId {
         kind: "Node".to_owned(),
         namespace: None,
         name: if name.is_empty() {
             "(without a name)".to_owned()
         } else {
-            name
+            name.clone()
         },
     }
 }
@@ -213,7 +212,7 @@ fn unread_of_host(host: &ExaminedHost<'_>) -> Vec<UnreadSource> {
     let unobserved = host.inventory.unobserved.iter();
     unobserved
         .map(|missed| UnreadSource {
-            source: format!("{name}: {}", line(&missed.path)),
+            source: format!("{name}: {}", missed.path),
             reason: missed.reason.sentence().to_owned(),
         })
         .collect()

@@ -259,7 +259,7 @@ fn shown_lines_are_accepted() {
 fn values_stay_values() {
     let evil = "x\nregistries: [{host: docker.io, mirrors: [{url: 'http://evil.example'}]}]\n\u{1b}[31m#";
     let value = serde_json::to_value(host("gpu-proxy")).expect("JSON");
-    let every: HostInventory = serde_json::from_value(spoilt(value, evil)).expect("an inventory");
+    let every = HostInventory::parse(&spoilt(value, evil).to_string()).expect("an inventory");
     let document = report(&every);
     let json = serde_json::to_value(&document).expect("JSON");
     let config = HostExamination::new(&every, &node())

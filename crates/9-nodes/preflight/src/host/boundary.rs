@@ -1,10 +1,9 @@
-//! Boundary of inventories: every value of one that is shown or written is a line of characters that a terminal shows as such.
+//! Texts of an inventory in sentences and in comments of a file.
 //!
 //! An inventory may come from a host that others write to. Its values must neither begin a line of a report or of a file, nor
-//! reach a terminal as something else than text.
+//! reach a terminal as something else than text: `basalt_inventory` has made each a line of characters that can be shown.
 
-use basalt_inventory::{HostInventory, Unobserved, UnobservedReason, is_shown};
-use serde_json::{Map, Value};
+use basalt_inventory::is_shown;
 
 /// Sign in place of a character that is not shown. What has it is not written into a NodeConfig.
 pub(super) const HIDDEN: char = char::REPLACEMENT_CHARACTER;
@@ -12,21 +11,8 @@ pub(super) const HIDDEN: char = char::REPLACEMENT_CHARACTER;
 /// Length of a value in a sentence, in characters: in an inventory it is whole.
 const LONGEST: usize = 300;
 
-/// Inventory whose values are lines of characters that can be shown.
-pub(super) fn printable(host: &HostInventory) -> HostInventory {
-    let cleaned = serde_json::to_value(host).and_then(|value| serde_json::from_value(cleaned(value)));
-    // Only texts have changed. If that were not so, nothing of it would be used, and not in silence.
-    cleaned.unwrap_or_else(|_| HostInventory {
-        unobserved: vec![Unobserved {
-            path: "the inventory".to_owned(),
-            reason: UnobservedReason::Malformed,
-        }],
-        ..HostInventory::default()
-    })
-}
-
 /// Text as one line of characters that can be shown.
-pub(crate) fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let letters = text.chars().map(|letter| match letter {
         '\t' => ' ',
         _ if is_shown(letter) => letter,
@@ -45,18 +31,6 @@ pub(super) fn shortened(text: &str, longest: usize) -> String {
     match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
-    }
-}
-
-fn cleaned(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(line(&text)),
-        Value::Array(items) => items.into_iter().map(cleaned).collect(),
-        Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(key, value)| (line(&key), cleaned(value)));
-            Value::Object(fields.collect::<Map<_, _>>())
-        }
-        other => other,
     }
 }
 
@@ -82,22 +56,5 @@ mod tests {
         assert!(shown(&long).ends_with("ü…"));
         let whole = "ü".repeat(LONGEST);
         assert_eq!(shown(&whole), whole);
-    }
-
-    #[test]
-    fn all_values_of_an_inventory_are_cleaned() {
-        let mut host = HostInventory::default();
-        host.system.hostname = "w1\nregistries: []".to_owned();
-        host.kubelet.config = Some(serde_json::json!({ "a\nb": ["c\u{1b}"] }));
-        host.confinement
-            .profiles
-            .insert("/etc/a\n".to_owned(), vec!["x\ny".to_owned()]);
-        let cleaned = printable(&host);
-        assert!(
-            !format!("{cleaned:?}").contains("\\n") && !format!("{cleaned:?}").contains("\\u{1b}"),
-            "{cleaned:?}"
-        );
-        assert_eq!(cleaned.system.hostname, "w1\u{fffd}registries: []");
-        assert_eq!(printable(&cleaned), cleaned);
     }
 }
