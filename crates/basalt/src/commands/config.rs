@@ -55,6 +55,20 @@ struct Wanted {
     warnings: Option<Problems>,
 }
 
+impl Wanted {
+    /// Join of which no more is known than the request.
+    fn of(request: JoinRequest) -> Self {
+        Self {
+            request,
+            bootstrap: None,
+            known: None,
+            origins: Origins::default(),
+            administrator: None,
+            warnings: None,
+        }
+    }
+}
+
 fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     let kubelet: KubernetesVersion = parse(&options.kubelet)?;
     let minor = kubelet_minor(&options.kubelet)?;
@@ -305,14 +319,7 @@ fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
         output::print_error(format_args!("note: {warning}"));
     }
     match specification {
-        JoinSpecification::Flags(request) => Ok(Wanted {
-            request: *request,
-            bootstrap: None,
-            known: None,
-            origins: Origins::default(),
-            administrator: None,
-            warnings: None,
-        }),
+        JoinSpecification::Flags(request) => Ok(Wanted::of(*request)),
         JoinSpecification::File { path, node_name } => {
             let mut wanted = of_configuration(&path, &read_text(path.as_str().into())?)?;
             let registration = &mut wanted.request.registration;
@@ -332,12 +339,9 @@ fn of_configuration(name: &str, text: &str) -> Result<Wanted> {
     let ((request, origins), warnings) =
         usable(read.map(|(request, origins, warnings)| ((request, origins), warnings)))?;
     Ok(Wanted {
-        request,
-        bootstrap: None,
-        known: None,
         origins,
-        administrator: None,
         warnings,
+        ..Wanted::of(request)
     })
 }
 
@@ -353,13 +357,12 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
         instance = instance.with_given(name, value);
     }
     let (data, warnings) = usable(cloud_config::read(name, text, &instance))?;
+    let (request, origins) = (data.request.clone(), data.origins.clone());
     Ok(Wanted {
-        request: data.request.clone(),
-        origins: data.origins.clone(),
         bootstrap: Some(data),
-        known: None,
-        administrator: None,
+        origins,
         warnings,
+        ..Wanted::of(request)
     })
 }
 
@@ -392,17 +395,15 @@ fn of_kubeconfig(path: &Utf8Path, options: &FromJoin, patience: Duration) -> Res
         token: token.clone(),
         pins: pin::PinSet::new(pins),
     };
+    let request = JoinRequest {
+        discovery: Discovery::Token(discovery),
+        tls_bootstrap_token: Some(token.clone()),
+        registration: Registration::default(),
+    };
     Ok(Wanted {
-        request: JoinRequest {
-            discovery: Discovery::Token(discovery),
-            tls_bootstrap_token: Some(token.clone()),
-            registration: Registration::default(),
-        },
-        bootstrap: None,
         known: Some((cluster, token)),
-        origins: Origins::default(),
         administrator: Some(administrator),
-        warnings: None,
+        ..Wanted::of(request)
     })
 }
 
