@@ -20,7 +20,7 @@ mod parts;
 mod rules;
 mod yaml;
 
-pub use config::HostNodeConfig;
+pub use config::{EXAMPLE_TOKEN, HostNodeConfig};
 pub use draft::LeftOutSetting;
 pub use rules::all as host_rules;
 

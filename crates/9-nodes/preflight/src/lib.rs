@@ -38,7 +38,7 @@ pub use examine::{PreflightFinding, PreflightResult, examine};
 pub use facts::{
     ContainerdFacts, Existence, FileTree, KernelFacts, KubeletFacts, Located, MountPoint, NodeFacts, Storage, TreeEntry,
 };
-pub use host::{HostExamination, HostFinding, HostNodeConfig, HostRule, LeftOutSetting, host_rules};
+pub use host::{EXAMPLE_TOKEN, HostExamination, HostFinding, HostNodeConfig, HostRule, LeftOutSetting, host_rules};
 pub use object::{ManifestObject, ObjectId};
 pub use place::{Place, Placed};
 pub use rbac::{CLUSTER_ROLE, cluster_role_json};

@@ -10,14 +10,12 @@ use basalt_document::{Document, Finding, Path};
 use basalt_node_config::pin::CaPin;
 use basalt_node_config::token::BootstrapToken;
 use basalt_node_config::{ApiServerTrust, Clock, KubeletMinor, NodeConfig};
+use basalt_preflight::EXAMPLE_TOKEN;
 use camino::Utf8PathBuf;
 use miette::Result;
 
 use super::{answer, answer_json};
 use crate::text_file::read_text_or_input;
-
-/// Token of the documentation, kubeadm's and ours.
-const EXAMPLE_TOKEN: &str = "abcdef.0123456789abcdef";
 
 /// Checks every file; the exit code is 0 if all of them are valid.
 pub fn run(files: &[Utf8PathBuf], kubelet: KubeletMinor, json: bool) -> Result<ExitCode> {
@@ -138,6 +136,8 @@ mod tests {
     use std::path::Path;
 
     use basalt_document::schema::published;
+    use basalt_inventory::HostInventory;
+    use basalt_preflight::{HostExamination, NodeFacts};
 
     use super::*;
 
@@ -178,6 +178,22 @@ mod tests {
         // No message shows a token.
         let (_, warnings) = check("node.yaml", &all, KubeletMinor::NEWEST).unwrap();
         assert!(!warnings.unwrap().brief().contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn what_preflight_leaves_to_be_filled_in_is_warned_of() {
+        let facts = include_str!("../../../9-nodes/preflight/tests/node-facts.json");
+        let node: NodeFacts = serde_json::from_str(facts).unwrap();
+        let made = HostExamination::new(&HostInventory::default(), &node).node_config();
+        let (_, warnings) = check("node.yaml", &made.unwrap().text, KubeletMinor::NEWEST).unwrap();
+        let brief = warnings.unwrap().brief();
+        for words in [
+            "no API server has it",
+            "the bootstrap token of the documentation",
+            "no public key has it",
+        ] {
+            assert!(brief.contains(words), "{words}: {brief}");
+        }
     }
 
     #[test]

@@ -15,9 +15,10 @@ use super::yaml::yaml;
 use super::{boundary, draft, parts};
 use crate::{NodeFacts, PreflightError};
 
-/// Values that stand for what no inventory has.
+/// API server that stands for the one of a cluster, which no inventory has.
 const ENDPOINT: &str = "https://kubernetes.example.com:6443";
-const TOKEN: &str = "abcdef.0123456789abcdef";
+/// Bootstrap token of the documentation, kubeadm's and ours, which stands in a NodeConfig for one of a cluster.
+pub const EXAMPLE_TOKEN: &str = "abcdef.0123456789abcdef";
 
 /// NodeConfig made from an inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +150,7 @@ fn common_fields_of(host: &HostInventory) -> (Map<String, Value>, Vec<String>) {
         "kind": "NodeConfig",
         "cluster": {
             "endpoint": endpoint.map_or_else(|| ENDPOINT.to_owned(), |endpoint| endpoint.to_string()),
-            "bootstrapToken": TOKEN,
+            "bootstrapToken": EXAMPLE_TOKEN,
             "caCertHashes": [format!("sha256:{}", pin.unwrap_or_else(|| "0".repeat(64)))],
         },
     });
