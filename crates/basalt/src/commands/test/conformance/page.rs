@@ -40,8 +40,8 @@ impl State<'_> {
         }
     }
 
-    /// Row of the test of this name; the cluster is told by its place among all.
-    fn row(self, name: &str, clusters: &BTreeMap<&str, usize>) -> String {
+    /// Row of the test of this name; the cluster is told by its number.
+    fn row(self, name: &str, clusters: &BTreeMap<&str, TestedCluster>) -> String {
         let name = cell(name);
         match self {
             Self::Failed(result) | Self::Skipped(result) | Self::Passed(result) => {
@@ -53,7 +53,7 @@ impl State<'_> {
                     cluster,
                     ..
                 } = result;
-                let cluster = clusters.keys().take_while(|&&other| other <= cluster.as_str()).count();
+                let cluster = clusters.get(cluster.as_str()).map_or(0, |cluster| cluster.number);
                 let reason = cell(reason.as_deref().unwrap_or_default());
                 format!("| {name} | {date} | {version} | {cluster} | {seconds} | {reason} |\n")
             }
@@ -86,8 +86,8 @@ pub(super) fn page(file: &str, results: &Results, images: &SuiteImages) -> Strin
     if !clusters.is_empty() {
         page += "\n| cluster | nodes | results |\n| ---: | --- | ---: |\n";
     }
-    for (number, (nodes, count)) in (1..).zip(&clusters) {
-        let _ = writeln!(page, "| {number} | {} | {count} |", cell(nodes));
+    for (nodes, TestedCluster { number, results }) in &clusters {
+        let _ = writeln!(page, "| {number} | {} | {results} |", cell(nodes));
     }
     for (index, (title, _)) in TITLES.iter().enumerate() {
         let rows: String = states
@@ -104,11 +104,23 @@ pub(super) fn page(file: &str, results: &Results, images: &SuiteImages) -> Strin
     page + &image_tables(images)
 }
 
-/// Clusters that results are of, with the number of results of each.
-fn clusters(results: &Results) -> BTreeMap<&str, usize> {
-    let mut clusters: BTreeMap<&str, usize> = BTreeMap::new();
+/// Cluster that results are of.
+#[derive(Debug, Default)]
+struct TestedCluster {
+    /// Number in the page, from 1.
+    number: usize,
+    /// Number of results.
+    results: usize,
+}
+
+/// Clusters that results are of, by the names of their nodes.
+fn clusters(results: &Results) -> BTreeMap<&str, TestedCluster> {
+    let mut clusters: BTreeMap<&str, TestedCluster> = BTreeMap::new();
     for result in results.tests.values().flatten() {
-        *clusters.entry(result.cluster.as_str()).or_default() += 1;
+        clusters.entry(result.cluster.as_str()).or_default().results += 1;
+    }
+    for (number, cluster) in (1..).zip(clusters.values_mut()) {
+        cluster.number = number;
     }
     clusters
 }
