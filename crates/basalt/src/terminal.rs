@@ -34,8 +34,6 @@ pub struct Terminal {
 struct Bar {
     bars: MultiProgress,
     bar: ProgressBar,
-    title: String,
-    live: bool,
     quiet: bool,
     started: Instant,
     finished: bool,
@@ -125,16 +123,15 @@ impl Reporter for Terminal {
         }
         self.watch();
         let started = Instant::now();
+        let number = lock(&self.running).open(bar.clone(), unit, started);
         Box::new(Bar {
             bars: self.bars.clone(),
             bar,
-            title: title.to_owned(),
-            live: self.live,
             quiet: self.quiet,
             started,
             finished: false,
             running: Arc::clone(&self.running),
-            number: lock(&self.running).open(title, unit, total, started),
+            number,
         })
     }
 
@@ -161,7 +158,7 @@ impl Bar {
             _ => return,
         };
         if !self.quiet {
-            print_above(&self.bars, &running_tasks::line(mark, &self.title, took));
+            print_above(&self.bars, &running_tasks::line(mark, &self.bar.prefix(), took));
         }
     }
 }
@@ -169,14 +166,10 @@ impl Bar {
 impl Task for Bar {
     fn advance(&self, by: u64) {
         self.bar.inc(by);
-        lock(&self.running).advance(self.number, by);
     }
 
     fn detail(&self, text: &str) {
-        if self.live {
-            self.bar.set_message(text.to_owned());
-        }
-        lock(&self.running).detail(self.number, text);
+        self.bar.set_message(text.to_owned());
     }
 
     fn finish(mut self: Box<Self>, outcome: Outcome) {

@@ -1,11 +1,11 @@
 //! Tasks that run, and the lines about them where no bars are drawn: a log without a new line for long looks like that of a
-//! command that hangs. No I/O and no clock.
+//! command that hangs. Titles, counts and details are those of the tasks' bars, which nothing draws there. No I/O and no clock.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use basalt_progress::Unit;
-use indicatif::BinaryBytes;
+use indicatif::{BinaryBytes, ProgressBar};
 
 /// Time between two lines about a task that runs. Services for continuous integration end a command after some ten minutes
 /// without output.
@@ -23,45 +23,25 @@ pub struct RunningTasks {
 
 #[derive(Debug)]
 struct RunningTask {
-    title: String,
-    detail: String,
+    bar: ProgressBar,
     unit: Unit,
-    done: u64,
-    total: Option<u64>,
     started: Instant,
     /// Time of the last line, at first that of the start.
     told: Instant,
 }
 
 impl RunningTasks {
-    /// Adds a task, and returns its number.
-    pub fn open(&mut self, title: &str, unit: Unit, total: Option<u64>, now: Instant) -> u64 {
+    /// Adds the task of a bar, and returns its number.
+    pub fn open(&mut self, bar: ProgressBar, unit: Unit, now: Instant) -> u64 {
         self.opened += 1;
         let task = RunningTask {
-            title: title.to_owned(),
-            detail: String::new(),
+            bar,
             unit,
-            done: 0,
-            total,
             started: now,
             told: now,
         };
         self.tasks.insert(self.opened, task);
         self.opened
-    }
-
-    /// Adds to what a task has done, in its unit.
-    pub fn advance(&mut self, number: u64, by: u64) {
-        if let Some(task) = self.tasks.get_mut(&number) {
-            task.done = task.done.saturating_add(by);
-        }
-    }
-
-    /// Names the present step of a task.
-    pub fn detail(&mut self, number: u64, text: &str) {
-        if let Some(task) = self.tasks.get_mut(&number) {
-            task.detail = text.chars().take(DETAIL_LENGTH).collect();
-        }
     }
 
     /// Removes a task.
@@ -86,15 +66,16 @@ impl RunningTask {
 
     /// Title, count and detail, as far as there are some.
     fn text(&self) -> String {
-        let mut text = self.title.clone();
-        match (self.unit, self.total) {
-            (Unit::Items, Some(total)) => text += &format!(", {} of {total}", self.done),
-            (Unit::Bytes, Some(total)) => text += &format!(", {} of {}", BinaryBytes(self.done), BinaryBytes(total)),
-            (Unit::Bytes, None) => text += &format!(", {}", BinaryBytes(self.done)),
+        let (mut text, done) = (self.bar.prefix(), self.bar.position());
+        match (self.unit, self.bar.length()) {
+            (Unit::Items, Some(total)) => text += &format!(", {done} of {total}"),
+            (Unit::Bytes, Some(total)) => text += &format!(", {} of {}", BinaryBytes(done), BinaryBytes(total)),
+            (Unit::Bytes, None) => text += &format!(", {}", BinaryBytes(done)),
             (Unit::Items, None) => {}
         }
-        if !self.detail.is_empty() {
-            text += &format!(": {}", self.detail);
+        let detail: String = self.bar.message().chars().take(DETAIL_LENGTH).collect();
+        if !detail.is_empty() {
+            text += &format!(": {detail}");
         }
         text
     }
@@ -107,16 +88,23 @@ pub fn line(state: &str, task: &str, duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indicatif::ProgressDrawTarget;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn bar(title: &'static str, total: Option<u64>) -> ProgressBar {
+        ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden()).with_prefix(title)
+    }
 
     #[test]
     fn a_long_task_has_a_line_after_every_interval() {
         let mut tasks = RunningTasks::default();
         let start = Instant::now();
-        let kernel = tasks.open("kernel", Unit::Items, None, start);
-        tasks.detail(kernel, "build");
+        let kernel = bar("kernel", None);
+        tasks.open(kernel.clone(), Unit::Items, start);
+        kernel.set_message("build");
         let lines: Vec<_> = (0_u32..=48 * 60)
             .flat_map(|seconds| tasks.lines(start + SECOND * seconds))
             .collect();
@@ -135,8 +123,8 @@ mod tests {
     fn a_task_that_is_closed_or_young_has_none() {
         let mut tasks = RunningTasks::default();
         let start = Instant::now();
-        let closed = tasks.open("zlib", Unit::Items, None, start);
-        let young = tasks.open("openssl", Unit::Items, None, start + SECOND);
+        let closed = tasks.open(bar("zlib", None), Unit::Items, start);
+        let young = tasks.open(bar("openssl", None), Unit::Items, start + SECOND);
         tasks.close(closed);
         assert_eq!(tasks.lines(start + INTERVAL), Vec::<String>::new());
         assert_eq!(tasks.lines(start + INTERVAL + SECOND).len(), 1);
@@ -155,10 +143,11 @@ mod tests {
         for (unit, total, expected) in cases {
             let mut tasks = RunningTasks::default();
             let start = Instant::now();
-            let number = tasks.open("a task", unit, total, start);
-            tasks.advance(number, 40);
-            tasks.advance(number, 1);
-            tasks.detail(number, &"x".repeat(1000));
+            let task = bar("a task", total);
+            tasks.open(task.clone(), unit, start);
+            task.inc(40);
+            task.inc(1);
+            task.set_message("x".repeat(1000));
             let expected = format!("{expected}: {}", "x".repeat(DETAIL_LENGTH));
             assert_eq!(tasks.lines(start + INTERVAL), [line("runs", &expected, INTERVAL)]);
         }
@@ -168,7 +157,7 @@ mod tests {
     fn a_machine_that_slept_has_one_line_for_the_time() {
         let mut tasks = RunningTasks::default();
         let start = Instant::now();
-        tasks.open("kernel", Unit::Items, None, start);
+        tasks.open(bar("kernel", None), Unit::Items, start);
         let woken = start + INTERVAL * 20;
         assert_eq!(tasks.lines(woken).len(), 1);
         assert_eq!(tasks.lines(woken + SECOND), Vec::<String>::new());
