@@ -3,21 +3,17 @@
 
 #![cfg(test)]
 
+mod environment;
 mod fixture;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
 
 use basalt_test_output::skip_this;
+use environment::{CLOSED_PIPE, closed_pipe, full_disk, not_utf8, stderr};
 use fixture::Fixture;
-
-/// Exit code after a write to a closed pipe: 128 + SIGPIPE.
-const CLOSED_PIPE: i32 = 141;
-/// Name that is not UTF-8.
-const NOT_UTF8: &[u8] = b"caf\xe9";
 
 /// The folder of a test case is the home, and holds the store.
 impl Fixture {
@@ -34,21 +30,17 @@ impl Fixture {
             .stdin(Stdio::null());
         command
     }
-}
 
-/// Write end of a pipe that nobody reads.
-fn closed_pipe() -> Stdio {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    writer.into()
+    /// Output of the command after a change of its environment.
+    fn run(&self, arguments: &[&str], change: &dyn Fn(&mut Command)) -> Output {
+        let mut command = self.basalt(arguments);
+        change(&mut command);
+        run(&mut command)
+    }
 }
 
 fn run(command: &mut Command) -> Output {
     command.output().expect("started")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("UTF-8")
 }
 
 #[test]
@@ -65,9 +57,7 @@ fn a_closed_pipe_ends_the_command_silently() {
         &["logs", "zlib", "--follow"],
     ];
     for arguments in cases {
-        let output = run(fixture.basalt(arguments).stdout(closed_pipe()));
-        assert_eq!(stderr(&output), "", "{arguments:?}");
-        assert_eq!(output.status.code(), Some(CLOSED_PIPE), "{arguments:?}");
+        environment::ends_silently_with_a_closed_pipe(&|arguments, change| fixture.run(arguments, change), arguments);
         let output = run(fixture.basalt(arguments).stdout(closed_pipe()).stderr(closed_pipe()));
         assert_eq!(
             output.status.code(),
@@ -90,39 +80,18 @@ fn a_closed_pipe_ends_the_command_silently() {
     }
 }
 
-/// File that takes nothing.
-fn full_disk() -> std::fs::File {
-    fs_err::File::options()
-        .write(true)
-        .open("/dev/full")
-        .expect("opened")
-        .into_file()
-}
-
 #[test]
 fn a_full_disk_is_a_failure() {
     let fixture = Fixture::new(&[]);
     for arguments in [&["completions", "bash"][..], &["store", "path"]] {
-        let output = run(fixture.basalt(arguments).stdout(full_disk()));
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
-        let text = stderr(&output);
-        assert!(
-            text.contains("cannot write to standard output"),
-            "{arguments:?}: {text}"
-        );
+        environment::fails_on_a_full_disk(&|arguments, change| fixture.run(arguments, change), arguments);
     }
 }
 
 #[test]
 fn colours_follow_the_terminal_and_the_variables() {
     let fixture = Fixture::new(&[]);
-    let cases: [(&[(&str, &str)], bool); 4] = [
-        (&[], false),
-        (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], false),
-        (&[("CLICOLOR_FORCE", "1")], true),
-        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
-    ];
-    for (variables, coloured) in cases {
+    for (variables, coloured) in environment::COLOURS {
         let variables = variables.iter().copied();
         // An error, and a line of the log.
         let error = run(fixture.basalt(&["check", "/no/such/file"]).envs(variables.clone()));
@@ -154,7 +123,7 @@ fn a_path_is_not_broken_into_lines() {
 #[test]
 fn what_is_not_utf_8_is_an_error() {
     let fixture = Fixture::new(&[]);
-    let name = OsStr::from_bytes(NOT_UTF8);
+    let name = not_utf8();
     for arguments in [
         &[name][..],
         &[OsStr::new("check"), name],
@@ -163,14 +132,7 @@ fn what_is_not_utf_8_is_an_error() {
         let output = run(&mut fixture.basalt(arguments));
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
     }
-    for variable in ["BASALT_STORE", "BASALT_ROOT", "BASALT_CACHE"] {
-        let output = run(fixture.basalt(&["status"]).env(variable, name));
-        let text = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{variable}: {text}");
-        for words in [variable, "not UTF-8"] {
-            assert!(text.contains(words), "{variable}: `{words}` is not in: {text}");
-        }
-    }
+    environment::names_variables_that_are_not_utf8(&|arguments, change| fixture.run(arguments, change));
     assert!(!fixture.path().join(".cache").exists(), "another store was used");
 }
 

@@ -3,10 +3,9 @@
 
 #![cfg(test)]
 
+mod environment;
 mod fixture;
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output, Stdio};
@@ -14,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use basalt_test_output::skip_this;
 use camino::{Utf8Path, Utf8PathBuf};
+use environment::stderr;
 use fixture::Fixture;
 
 /// User and group `nobody`.
@@ -93,10 +93,6 @@ fn mode(path: &Utf8Path, mode: u32) {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("set");
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).expect("UTF-8")
-}
-
 fn verbs_that_build_nothing(user: &User) {
     for arguments in [
         &["--help"][..],
@@ -161,52 +157,25 @@ fn a_home_that_cannot_be_written_is_named() {
     assert!(text.contains(user.home().as_str()), "{text}");
 }
 
-/// Exit code after a write to a closed pipe: 128 + SIGPIPE.
-const CLOSED_PIPE: i32 = 141;
-
-/// Write end of a pipe that nobody reads.
-fn closed_pipe() -> Stdio {
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    writer.into()
-}
-
 /// The environments of `environments.rs` that do not depend on who runs that one, in one test: each user costs a copy of the
 /// command.
 #[test]
 fn environments_are_met_by_nobody_as_by_root() {
     let Some(user) = User::new(NOBODY) else { return };
-    let not_utf8 = OsStr::from_bytes(b"caf\xe9");
-
-    // Pipes and disks.
+    let run: environment::Run<'_> = &|arguments, change| {
+        let mut command = user.command(arguments);
+        change(&mut command);
+        user.output(&mut command)
+    };
     for arguments in [&["store", "path"][..], &["completions", "bash"]] {
-        let output = user.output(user.command(arguments).stdout(closed_pipe()));
-        assert_eq!(stderr(&output), "", "{arguments:?}");
-        assert_eq!(output.status.code(), Some(CLOSED_PIPE), "{arguments:?}");
-        let full = fs_err::File::options().write(true).open("/dev/full").expect("opened");
-        let output = user.output(user.command(arguments).stdout(full.into_file()));
-        let text = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-        assert!(text.contains("cannot write to standard output"), "{text}");
+        environment::ends_silently_with_a_closed_pipe(run, arguments);
+        environment::fails_on_a_full_disk(run, arguments);
     }
-
-    // Values that are not UTF-8.
-    for variable in ["BASALT_STORE", "BASALT_ROOT", "BASALT_CACHE"] {
-        let output = user.output(user.command(&["status"]).env(variable, not_utf8));
-        let text = stderr(&output);
-        assert_eq!(output.status.code(), Some(1), "{variable}: {text}");
-        assert!(text.contains(variable) && text.contains("not UTF-8"), "{text}");
-    }
-
-    // Colours.
-    let cases: [(&[(&str, &str)], bool); 3] = [
-        (&[], false),
-        (&[("CLICOLOR_FORCE", "1")], true),
-        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
-    ];
-    for (variables, coloured) in cases {
-        let mut command = user.command(&["check", "/no/such/file"]);
-        let output = user.output(command.envs(variables.iter().copied()));
+    environment::names_variables_that_are_not_utf8(run);
+    for (variables, coloured) in environment::COLOURS {
+        let output = run(&["check", "/no/such/file"], &|command| {
+            command.envs(variables.iter().copied());
+        });
         assert_eq!(stderr(&output).contains('\x1b'), coloured, "{variables:?}");
     }
 }
