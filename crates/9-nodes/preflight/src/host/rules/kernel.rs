@@ -268,10 +268,7 @@ fn command_line(subject: &HostSubject<'_>, found: &mut HostFound<'_>) {
 fn kernel_arguments(help: &str, words: &[String], number: usize, file: &str) -> String {
     let arguments = format!("{help}: `kernelArguments: [{}]`", words.join(", "));
     match words.len() {
-        0 => format!(
-            "{help}: `kernelArguments`, with the values of {file}; {}",
-            parts::NONE_THERE
-        ),
+        0 => format!("{help}: `kernelArguments` as in {file}; {}", parts::NONE_THERE),
         shown if shown < number => format!("{arguments}, and others of {file}; {}", parts::NONE_THERE),
         _ => arguments,
     }
