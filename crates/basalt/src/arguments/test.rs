@@ -4,6 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use camino::Utf8PathBuf;
 use clap::{ArgGroup, Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// Options of `basalt test`.
 #[derive(Debug, Args)]
@@ -12,12 +13,15 @@ pub struct Test {
     /// Run only tests that need no build: format, lints, tests of the crates.
     #[arg(long, conflicts_with_all = ["long", "repeat", "conformance"])]
     pub quick: bool,
-    /// Run also what takes more than 45 minutes, and write the results to docs/long-tests.md.
-    #[arg(long, conflicts_with_all = ["repeat", "conformance"])]
-    pub long: bool,
+    /// Run also what takes more than 45 minutes, or only the named steps with all that they have.
+    ///
+    /// The results are kept in docs/long-tests.json, step by step, and docs/long-tests.md is made of them.
+    #[arg(long, value_name = "STEP,...", num_args = 0.., require_equals = true, value_delimiter = ',', conflicts_with_all = ["repeat", "conformance"])]
+    pub long: Option<Vec<TestStep>>,
     /// Run tests of the crates N times, all rounds whatever fails, and show how often each one failed.
     ///
-    /// Without FILTER, all tests of the crates that wait for processes, files, servers or the clock.
+    /// Without FILTER, all tests of the crates that wait for processes, files, servers or the clock; the result is kept as that
+    /// of --long.
     #[arg(long, value_name = "N")]
     pub repeat: Option<NonZeroU32>,
     /// Repeat beside so many busy loops.
@@ -34,6 +38,40 @@ pub struct Test {
     /// Parts of the names of the tests to be repeated, or to be run with --conformance.
     #[arg(value_name = "FILTER", requires = "named")]
     pub filters: Vec<String>,
+}
+
+/// Step of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TestStep {
+    /// Format of the code.
+    Format,
+    /// Lints of the code.
+    Lints,
+    /// The SDK's tree is made.
+    BuildTools,
+    /// Tests of all crates but the agent's.
+    Crates,
+    /// Tests of the agent of nodes.
+    Node,
+    /// The launcher, with programs in the place of those that it calls.
+    Launcher,
+    /// Builds of small packages.
+    Engine,
+    /// All packages and images are built.
+    Packages,
+    /// NodeConfigs and joins, compared with the kubelet and kubeadm of each minor.
+    Kubernetes,
+    /// The tree of tools that results are compared with is made.
+    ReferenceTools,
+    /// Signatures, origins, repositories and rebuilds.
+    Trust,
+    /// Nodes and clusters in virtual machines.
+    Boots,
+    /// Nodes through faults, power cuts and outages.
+    Live,
+    /// A cluster made by kubeadm.
+    Joins,
 }
 
 /// Options of `basalt test --conformance`.

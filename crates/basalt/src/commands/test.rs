@@ -17,9 +17,10 @@ use miette::{IntoDiagnostic as _, Report, Result, miette};
 
 use self::counts::{TestCounts, TestOutput};
 use self::kubernetes::KubernetesPrograms;
-use self::record::StepRecord;
+use self::record::{StepResult, TestedAt};
 use super::{answer, answer_json, images, selection};
 use crate::arguments::Test;
+use crate::arguments::test::TestStep;
 use crate::checkout::{Ahead, Checkout};
 
 /// Crates that are tested together. Cargo unites the features that are asked of a crate in one run, and the agent's are its
@@ -30,46 +31,33 @@ const AGENT: &str = "basalt-node";
 /// Options of cargo. With the launcher's profile, most crates are compiled once for both.
 const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
 
-/// A step of the tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Format,
-    Lints,
-    BuildTools,
-    Crates,
-    Node,
-    Launcher,
-    Engine,
-    Packages,
-    Kubernetes,
-    ReferenceTools,
-    Trust,
-    Boots,
-    Live,
-    Joins,
-}
-
 /// Steps that need no build.
-const QUICK: [Step; 5] = [Step::Format, Step::Lints, Step::Crates, Step::Node, Step::Launcher];
+const QUICK: [TestStep; 5] = [
+    TestStep::Format,
+    TestStep::Lints,
+    TestStep::Crates,
+    TestStep::Node,
+    TestStep::Launcher,
+];
 
 /// Steps of the default, the cheapest first.
-const DEFAULT: [Step; 12] = [
-    Step::Format,
-    Step::Lints,
-    Step::BuildTools,
-    Step::Crates,
-    Step::Node,
-    Step::Launcher,
-    Step::Engine,
-    Step::Packages,
-    Step::Kubernetes,
-    Step::ReferenceTools,
-    Step::Trust,
-    Step::Boots,
+const DEFAULT: [TestStep; 12] = [
+    TestStep::Format,
+    TestStep::Lints,
+    TestStep::BuildTools,
+    TestStep::Crates,
+    TestStep::Node,
+    TestStep::Launcher,
+    TestStep::Engine,
+    TestStep::Packages,
+    TestStep::Kubernetes,
+    TestStep::ReferenceTools,
+    TestStep::Trust,
+    TestStep::Boots,
 ];
 
 /// Steps that only `--long` runs, after the others: they take too long for every run.
-const LONG_STEPS: [Step; 2] = [Step::Live, Step::Joins];
+const LONG_STEPS: [TestStep; 2] = [TestStep::Live, TestStep::Joins];
 
 /// Beginning of the names of tests that need the kubelet or kubeadm.
 const KUBERNETES_TESTS: &str = "the_real_kube";
@@ -87,8 +75,10 @@ struct TestRun<'a> {
     /// `true` if tests do what takes long, too.
     long: bool,
     counts: TestCounts,
-    /// Steps that have ended.
-    records: Vec<StepRecord>,
+    /// Names of the tests that failed in the present step.
+    failed_tests: Vec<String>,
+    /// Results of the steps that have ended.
+    results: Vec<(TestStep, StepResult)>,
 }
 
 /// Runs the steps, up to the first that fails, or repeats tests. The last line that is written is the sum.
@@ -100,9 +90,10 @@ pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> 
         checkout,
         program: program()?,
         sdk: None,
-        long: options.long,
+        long: options.long.is_some(),
         counts: TestCounts::default(),
-        records: Vec::new(),
+        failed_tests: Vec::new(),
+        results: Vec::new(),
     };
     if let Some(rounds) = options.repeat {
         tests.find_sdk()?;
@@ -111,8 +102,7 @@ pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> 
     let result = if options.quick {
         tests.quick()
     } else {
-        let more: &[Step] = if options.long { &LONG_STEPS } else { &[] };
-        tests.steps(&[&DEFAULT, more].concat())
+        tests.steps(&steps(options.long.as_deref()))
     };
     basalt_process::interrupt::check()?;
     let code = match &result {
@@ -122,9 +112,8 @@ pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> 
             crate::show(report)
         }
     };
-    if options.long {
-        let path = record::write(checkout, &tests.records)?;
-        checkout.reporter().note(&format!("the results are in {path}"));
+    if options.long.is_some() {
+        record::change(checkout, |kept| kept.add_steps(&tests.results))?;
     }
     if json {
         answer_json(&tests.counts);
@@ -132,6 +121,21 @@ pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> 
         answer(tests.counts);
     }
     Ok(code)
+}
+
+/// Returns the steps to run, in their order: those of the default, all where `--long` names none, or those that it names. What
+/// is built needs the build tools.
+fn steps(long: Option<&[TestStep]>) -> Vec<TestStep> {
+    let all = DEFAULT.iter().chain(&LONG_STEPS).copied();
+    match long {
+        None => DEFAULT.to_vec(),
+        Some([]) => all.collect(),
+        Some(named) => {
+            let builds = named.iter().any(|step| !QUICK.contains(step));
+            all.filter(|step| named.contains(step) || builds && *step == TestStep::BuildTools)
+                .collect()
+        }
+    }
 }
 
 /// Returns the path of this command.
@@ -153,8 +157,9 @@ fn joined(thread: std::thread::ScopedJoinHandle<'_, Result<SdkTree>>) -> Result<
         .unwrap_or_else(|_| Err(miette!("making the SDK panicked")))
 }
 
-impl Step {
-    fn title(self) -> &'static str {
+impl TestStep {
+    /// Title in the output and in the page of results.
+    const fn title(self) -> &'static str {
         match self {
             Self::Format => "format",
             Self::Lints => "lints",
@@ -177,7 +182,6 @@ impl Step {
 impl TestRun<'_> {
     /// If the SDK happens to be there, tests that need it are run, too.
     fn quick(&mut self) -> Result<()> {
-        self.find_sdk()?;
         self.steps(&QUICK)?;
         self.checkout
             .reporter()
@@ -193,22 +197,27 @@ impl TestRun<'_> {
     }
 
     /// Runs steps. The SDK is downloaded rather than computed: meanwhile the processors check the code.
-    fn steps(&mut self, steps: &[Step]) -> Result<()> {
+    fn steps(&mut self, steps: &[TestStep]) -> Result<()> {
         let checkout = self.checkout;
+        if !steps.contains(&TestStep::BuildTools) {
+            self.find_sdk()?;
+        }
         std::thread::scope(|scope| {
             let mut sdk = steps
-                .contains(&Step::BuildTools)
+                .contains(&TestStep::BuildTools)
                 .then(|| scope.spawn(|| checkout.sdk()));
             for (index, &step) in steps.iter().enumerate() {
                 let line = format!("[{}/{}] {}", index + 1, steps.len(), step.title());
                 checkout.reporter().note(&line);
                 let (before, start) = (self.counts, Instant::now());
                 let result = self.step(step, || sdk.take().map_or_else(|| checkout.sdk(), joined));
-                self.records.push(StepRecord {
-                    title: step.title(),
+                let result_of_step = StepResult {
                     counts: self.counts.since(before),
+                    failed_tests: std::mem::take(&mut self.failed_tests),
                     seconds: start.elapsed().as_secs(),
-                });
+                    tested: TestedAt::now(checkout),
+                };
+                self.results.push((step, result_of_step));
                 result?;
             }
             Ok(())
@@ -216,45 +225,45 @@ impl TestRun<'_> {
     }
 
     /// Runs a step. `sdk` returns the SDK's tree once it is made.
-    fn step(&mut self, step: Step, sdk: impl FnOnce() -> Result<SdkTree>) -> Result<()> {
+    fn step(&mut self, step: TestStep, sdk: impl FnOnce() -> Result<SdkTree>) -> Result<()> {
         let checkout = self.checkout;
         match step {
-            Step::BuildTools => self.check(sdk()).map(|tree| self.sdk = Some(tree.path)),
-            Step::Format => {
+            TestStep::BuildTools => self.check(sdk()).map(|tree| self.sdk = Some(tree.path)),
+            TestStep::Format => {
                 let command = Command::tool(tool::CARGO)
                     .args(["fmt", "--all", "--check", "--", "--color", "never"])
                     .current_dir(&checkout.root);
                 let result = self.watch("format", &command, |_| {});
                 self.check(result)
             }
-            Step::Lints => {
+            TestStep::Lints => {
                 let command = self
                     .cargo(["clippy", "--workspace", "--all-targets"])
                     .args(["--", "--deny", "warnings"]);
                 let result = self.watch("lints", &command, |_| {});
                 self.check(result)
             }
-            Step::Crates => {
+            TestStep::Crates => {
                 let command = self.cargo(["test", "--no-fail-fast"]).args(CRATES);
                 self.tests(step, "crates", command.args(["--exclude", "basalt-tests"]))
             }
-            Step::Node => {
+            TestStep::Node => {
                 let command = self.cargo(["test", "--no-fail-fast", "--package", AGENT]);
                 // These are a step of their own, when both are built.
                 self.tests(step, "node", command.args(["--", "--skip", KUBERNETES_TESTS]))
             }
-            Step::Launcher => self.target(step, "launcher"),
-            Step::Engine => self.target(step, "engine"),
-            Step::Packages => {
+            TestStep::Launcher => self.target(step, "launcher"),
+            TestStep::Engine => self.target(step, "engine"),
+            TestStep::Packages => {
                 let result = self.make_images();
                 self.check(result)
             }
-            Step::Kubernetes => self.kubernetes(step),
-            Step::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
-            Step::Trust => self.target(step, "trust"),
-            Step::Boots => self.target(step, "node"),
-            Step::Live => self.target(step, "live"),
-            Step::Joins => self.target(step, "join"),
+            TestStep::Kubernetes => self.kubernetes(step),
+            TestStep::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
+            TestStep::Trust => self.target(step, "trust"),
+            TestStep::Boots => self.target(step, "node"),
+            TestStep::Live => self.target(step, "live"),
+            TestStep::Joins => self.target(step, "join"),
         }
     }
 
@@ -272,7 +281,7 @@ impl TestRun<'_> {
     }
 
     /// Compares what the agent makes of NodeConfigs with the kubelet and with kubeadm, of each minor.
-    fn kubernetes(&mut self, step: Step) -> Result<()> {
+    fn kubernetes(&mut self, step: TestStep) -> Result<()> {
         for programs in KubernetesPrograms::all(self.checkout)? {
             let command = self
                 .cargo(["test", "--package", AGENT, "--test", "kubelet", "--test", "kubeadm"])
@@ -285,7 +294,7 @@ impl TestRun<'_> {
     }
 
     /// Runs a target of the tests of the whole.
-    fn target(&mut self, step: Step, name: &str) -> Result<()> {
+    fn target(&mut self, step: TestStep, name: &str) -> Result<()> {
         let command = self.cargo(["test", "--test", name]).args(CRATES);
         self.tests(step, &format!("whole-{name}"), command)
     }
@@ -319,10 +328,11 @@ impl TestRun<'_> {
     }
 
     /// Runs a step of many tests, whose counts are read from cargo's output. One in which every test is skipped fails.
-    fn tests(&mut self, step: Step, log: &str, mut command: Command) -> Result<()> {
+    fn tests(&mut self, step: TestStep, log: &str, mut command: Command) -> Result<()> {
         command = self.with_variables(command);
         let mut output = TestOutput::default();
         let result = self.watch(log, &command, |line| output.count(line));
+        self.failed_tests.append(&mut output.failed_tests);
         let mut counts = output.counts;
         if result.is_err() {
             // The code may not even have compiled.
@@ -411,6 +421,15 @@ fn matters(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_run_in_their_order() {
+        use TestStep::{BuildTools, Joins, Lints, Live};
+        assert_eq!(steps(None), DEFAULT);
+        assert_eq!(steps(Some(&[])), [&DEFAULT[..], &LONG_STEPS].concat());
+        assert_eq!(steps(Some(&[Joins, Live])), [BuildTools, Live, Joins]);
+        assert_eq!(steps(Some(&[Lints])), [Lints]);
+    }
 
     #[test]
     fn what_went_well_is_not_shown_after_a_failure() {

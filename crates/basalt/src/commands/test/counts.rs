@@ -1,9 +1,10 @@
 //! Counts of tests, as test programs report them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Counts of test results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TestCounts {
     /// Tests that passed.
     pub(super) passed: u64,
@@ -18,6 +19,8 @@ pub(super) struct TestCounts {
 pub(super) struct TestOutput {
     /// Results of the programs that have ended.
     pub(super) counts: TestCounts,
+    /// Names of the tests that failed.
+    pub(super) failed_tests: Vec<String>,
     /// Tests of the running program that returned because they cannot run here: it counts them as passed.
     returned: u64,
 }
@@ -30,6 +33,7 @@ impl TestOutput {
             self.returned += 1;
             return;
         }
+        self.failed_tests.extend(failed_test(line).map(str::to_owned));
         let Some(rest) = line.trim().strip_prefix("test result: ") else {
             return;
         };
@@ -88,6 +92,11 @@ fn skipped_test(line: &str) -> Option<&str> {
     rest.split_once(": ").map(|(name, _)| name)
 }
 
+/// Returns the name of a test that failed, if a line of a test program says so.
+pub(super) fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix("... FAILED").map(str::trim)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,10 +105,12 @@ mod tests {
     fn results_are_summed_up() {
         let mut output = TestOutput::default();
         output.count("running 3 tests");
+        output.count("test engine::fails ... FAILED");
         output.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
         output
             .count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.50s");
         assert_eq!(output.counts.to_string(), "13 passed, 2 failed, 1 skipped");
+        assert_eq!(output.failed_tests, ["engine::fails"]);
     }
 
     #[test]
@@ -113,5 +124,12 @@ mod tests {
         assert_eq!(output.counts.to_string(), "10 passed, 0 failed, 3 skipped");
         output.count("test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
         assert_eq!(output.counts.to_string(), "12 passed, 0 failed, 3 skipped");
+    }
+
+    #[test]
+    fn failed_tests_are_read_from_what_programs_write() {
+        assert_eq!(failed_test("test wait::ends ... FAILED"), Some("wait::ends"));
+        assert_eq!(failed_test("test long_name  ... FAILED"), Some("long_name"));
+        assert_eq!(failed_test("test wait::ends ... ok"), None);
     }
 }

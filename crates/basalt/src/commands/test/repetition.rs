@@ -14,6 +14,8 @@ use camino::Utf8PathBuf;
 use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
+use super::counts::failed_test;
+use super::record::{self, RepetitionResult, TestedAt};
 use super::{AGENT, CRATES, TestRun};
 use crate::arguments::Test;
 use crate::commands::{answer, answer_json};
@@ -129,6 +131,11 @@ pub(super) fn run(tests: &TestRun<'_>, rounds: u32, options: &Test, json: bool) 
         ));
     }
     task.finish(Outcome::Done);
+    let load = options.load.unwrap_or(0);
+    if options.filters.is_empty() {
+        let result = result(&reports, rounds, TestedAt::now(tests.checkout));
+        record::change(tests.checkout, |kept| kept.add_repetition(load, result))?;
+    }
     let failed = reports.iter().any(|report| report.failed > 0);
     if json {
         answer_json(&reports);
@@ -136,6 +143,22 @@ pub(super) fn run(tests: &TestRun<'_>, rounds: u32, options: &Test, json: bool) 
         show(&reports);
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Sum of the reports of all programs.
+fn result(reports: &[ProgramReport], rounds: u32, tested: TestedAt) -> RepetitionResult {
+    let mut failed_tests = BTreeMap::new();
+    for (name, count) in reports.iter().flat_map(|report| &report.tests) {
+        *failed_tests.entry(name.clone()).or_insert(0) += count;
+    }
+    RepetitionResult {
+        programs: reports.len(),
+        tests: reports.iter().map(|report| report.selected).sum(),
+        rounds,
+        failed_rounds: reports.iter().map(|report| report.failed).sum(),
+        failed_tests,
+        tested,
+    }
 }
 
 /// Requests the end of the busy loops when it is dropped, also after a panic: the scope waits for their threads.
@@ -200,11 +223,6 @@ fn test_program(line: &str) -> Option<TestProgram> {
 /// Returns the number of tests that a test program is about to run, if the line says so.
 fn selected_tests(line: &str) -> Option<u64> {
     line.strip_prefix("running ")?.split_once(" test")?.0.parse().ok()
-}
-
-/// Returns the name of a test that failed, if a line of a test program says so.
-fn failed_test(line: &str) -> Option<&str> {
-    line.strip_prefix("test ")?.strip_suffix("... FAILED").map(str::trim)
 }
 
 impl ProgramReport {
@@ -344,12 +362,5 @@ mod tests {
         assert_eq!(test_program(&library), None);
         assert_eq!(test_program(r#"{"reason":"build-finished","success":true}"#), None);
         assert_eq!(test_program("warning: something"), None);
-    }
-
-    #[test]
-    fn failed_tests_are_read_from_what_programs_write() {
-        assert_eq!(failed_test("test wait::ends ... FAILED"), Some("wait::ends"));
-        assert_eq!(failed_test("test long_name  ... FAILED"), Some("long_name"));
-        assert_eq!(failed_test("test wait::ends ... ok"), None);
     }
 }
