@@ -255,11 +255,7 @@ fn bond(device: &str, settings: &Value) -> HostBond {
 fn switch(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(is_on) => Some(*is_on),
-        Value::String(text) => match text.to_ascii_lowercase().as_str() {
-            "true" | "yes" | "on" | "y" => Some(true),
-            "false" | "no" | "off" | "n" => Some(false),
-            _ => None,
-        },
+        Value::String(text) => crate::syntax::switch(text),
         _ => None,
     }
 }

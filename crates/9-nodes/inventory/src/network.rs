@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::host_files::HostFiles;
 use crate::redaction::{HIDDEN, clipped, hosts as hosts_of, lists};
-use crate::syntax::{lines, setting_name, settings};
+use crate::syntax::{lines, setting_name, settings, switch};
 use crate::{HostInterface, HostName, HostNetwork, HostResolver, HostRoute, netplan};
 
 pub(crate) mod bonding;
@@ -94,7 +94,7 @@ fn networkd_interface(text: &str) -> HostInterface {
         match (setting.section.as_str(), setting.key.as_str()) {
             ("Match", "Name") => interface.name = value,
             ("Match", "MACAddress" | "PermanentMACAddress") => interface.mac = Some(value.to_lowercase()),
-            ("Network", "DHCP") => interface.dhcp = !matches!(value.as_str(), "no" | "false"),
+            ("Network", "DHCP") => interface.dhcp = asks_dhcp(&value).unwrap_or(interface.dhcp),
             ("Network" | "Address", "Address") => interface.addresses.push(value),
             ("Network", "Gateway") => interface.routes.push(default_route(value)),
             ("Network", "DNS") => interface.name_servers.extend(hosts_of(value.split_whitespace())),
@@ -133,14 +133,22 @@ fn networkd_interface(text: &str) -> HostInterface {
     interface
 }
 
+/// Value of `DHCP=`: a switch, or the families that are asked, in their older words, too. systemd-networkd passes over others.
+fn asks_dhcp(value: &str) -> Option<bool> {
+    match value {
+        "ipv4" | "ipv6" | "v4" | "v6" | "both" => Some(true),
+        "none" => Some(false),
+        word => switch(word),
+    }
+}
+
 /// Returns `true` for a setting of systemd-networkd that says what is so without it, or that excludes no Ethernet device.
 fn is_default(section: &str, key: &str, value: &str) -> bool {
     let name = format!("{section}.{key}");
-    let value = value.to_ascii_lowercase();
-    match value.as_str() {
-        "1" | "yes" | "y" | "true" | "t" | "on" => lists(DEFAULT_ON, &name),
-        "0" | "no" | "n" | "false" | "f" | "off" => lists(DEFAULT_OFF, &name),
-        word => lists(DEFAULT_WORDS, &format!("{name}={word}")),
+    match switch(value) {
+        Some(true) => lists(DEFAULT_ON, &name),
+        Some(false) => lists(DEFAULT_OFF, &name),
+        None => lists(DEFAULT_WORDS, &format!("{name}={}", value.to_ascii_lowercase())),
     }
 }
 
@@ -289,6 +297,29 @@ mod tests {
             "DHCPv4.RouteMetric",
         ];
         assert_eq!(networkd_interface(text).others, wanted);
+    }
+
+    #[test]
+    fn dhcp_is_asked_where_networkd_asks_it() {
+        for (values, asks) in [
+            ("DHCP=yes", true),
+            ("DHCP=On", true),
+            ("DHCP=1", true),
+            ("DHCP=ipv6", true),
+            ("DHCP=both", true),
+            ("DHCP=off", false),
+            ("DHCP=No", false),
+            ("DHCP=0", false),
+            ("DHCP=f", false),
+            ("DHCP=none", false),
+            ("DHCP=", false),
+            ("DHCP=sometimes", false),
+            ("DHCP=ipv4\nDHCP=sometimes", true),
+            ("DHCP=yes\nDHCP=off", false),
+        ] {
+            let text = format!("[Match]\nName=eno1\n[Network]\n{values}\n");
+            assert_eq!(networkd_interface(&text).dhcp, asks, "{values}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::syntax::{is_name, words};
+use crate::syntax::{is_name, switch, words};
 
 /// Length of a text that is kept at most, in characters: a longer one can be neither an argument nor a variable of a program.
 const LONGEST: usize = 128 << 10;
@@ -131,10 +131,7 @@ pub(crate) fn hides(name: &str, value: &str) -> bool {
 
 /// Returns `true` for a value that only switches something, and for the one in place of what is left out.
 pub(crate) fn is_switch(value: &str) -> bool {
-    [
-        "", HIDDEN, "0", "1", "true", "false", "yes", "no", "on", "off", "y", "n", "Y", "N",
-    ]
-    .contains(&value)
+    ["", HIDDEN].contains(&value) || switch(value).is_some()
 }
 
 /// Returns `true` for numbers, sizes, durations and shares, and lists and ranges of them: `2-7,9`, `1h30m`, `0x20`, `10%`.

@@ -28,6 +28,15 @@ pub(crate) fn unquoted(text: &str) -> &str {
         .unwrap_or(text)
 }
 
+/// Value of a switch, as YAML 1.1, systemd and files of a shell write it; `None` for another word.
+pub(crate) fn switch(word: &str) -> Option<bool> {
+    match word.to_ascii_lowercase().as_str() {
+        "1" | "yes" | "y" | "true" | "t" | "on" => Some(true),
+        "0" | "no" | "n" | "false" | "f" | "off" => Some(false),
+        _ => None,
+    }
+}
+
 /// Setting of a file with sections: units of systemd, `*.conf` of its programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Setting {
@@ -143,6 +152,14 @@ mod tests {
                 ("KUBELET_EXTRA_ARGS", "--a=b --c")
             ]
         );
+    }
+
+    #[test]
+    fn switches_have_many_words() {
+        let on = ["1", "yes", "Y", "true", "t", "ON"].map(switch);
+        let off = ["0", "No", "n", "FALSE", "f", "off"].map(switch);
+        assert!(on.iter().all(|value| *value == Some(true)) && off.iter().all(|value| *value == Some(false)));
+        assert_eq!(["", "2", "ipv4", "none"].map(switch), [None; 4]);
     }
 
     #[test]
