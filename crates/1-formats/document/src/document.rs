@@ -167,6 +167,11 @@ impl Path {
         Self(self.0.iter().take(keep).cloned().collect())
     }
 
+    /// Returns `true` for a path itself, and for one of a value below it.
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
     fn step(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);

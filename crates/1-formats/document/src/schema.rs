@@ -39,14 +39,23 @@ pub type KeyAdvice = dyn Fn(&Path, &str) -> Option<String>;
 ///
 /// Callers continue with checks of their own in spite of problems, so that the findings of both are reported together.
 pub fn decode_what_fits<T: DeserializeOwned + JsonSchema>(document: &Document) -> (Option<T>, Vec<Problem>) {
-    decode_with_advice(document, &|_, _| None)
+    let Decoded { value, found, .. } = decode_with_advice(document, &|_, _| None);
+    (value, found)
+}
+
+/// Those parts of a document that its type allows, and what is known of the others.
+#[derive(Debug)]
+pub struct Decoded<T> {
+    /// Value of the type; `None` if a part is missing that it has to have.
+    pub value: Option<T>,
+    /// Problems of the other parts.
+    pub found: Vec<Problem>,
+    /// Paths of the keys that were left out: to the value, they are missing, and to a person they are not.
+    pub unfit: Vec<Path>,
 }
 
 /// Decodes as [`decode_what_fits`] does, with help on keys that are unknown.
-pub fn decode_with_advice<T: DeserializeOwned + JsonSchema>(
-    document: &Document,
-    advice: &KeyAdvice,
-) -> (Option<T>, Vec<Problem>) {
+pub fn decode_with_advice<T: DeserializeOwned + JsonSchema>(document: &Document, advice: &KeyAdvice) -> Decoded<T> {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
     let mut walk = Walk {
         document,
@@ -57,16 +66,17 @@ pub fn decode_with_advice<T: DeserializeOwned + JsonSchema>(
     };
     walk.value(&schema, document.root(), &Path::root());
     let Walk { mut found, unfit, .. } = walk;
-    match serde_json::from_value(document.json_without(&unfit)) {
-        Ok(decoded) => (Some(decoded), found),
+    let value = match serde_json::from_value(document.json_without(&unfit)) {
+        Ok(value) => Some(value),
         Err(error) => {
             if found.is_empty() {
                 // Only reached by a type that its schema does not describe fully.
                 found.push(document.at(&Path::root(), Finding::error(error.to_string(), "in this document")));
             }
-            (None, found)
+            None
         }
-    }
+    };
+    Decoded { value, found, unfit }
 }
 
 struct Walk<'a> {
@@ -422,7 +432,7 @@ mod tests {
             let of_doors = path.keys().eq(["doors"]) && key == "lock";
             of_doors.then(|| format!("`{key}` is `locked` here"))
         };
-        let (_, found) = decode_with_advice::<House>(&document, &advice);
+        let found = decode_with_advice::<House>(&document, &advice).found;
         document.problems(found).brief()
     }
 

@@ -7,20 +7,23 @@ use miette::Severity;
 
 use super::{Clock, KubeletMinor};
 use basalt_document::problem::Problem;
-use basalt_document::{Document, Finding, Kind, Path};
+use basalt_document::{Document, Finding, Path};
 
 /// Collector of the findings about one document.
 pub(super) struct Finder<'d> {
     document: &'d Document,
+    /// Paths of the keys whose values have another type. They are told, and the raw values do not have them.
+    unfit: Vec<Path>,
     clock: Clock,
     kubelet: KubeletMinor,
     found: Vec<Problem>,
 }
 
 impl<'d> Finder<'d> {
-    pub(super) fn new(document: &'d Document, clock: Clock, kubelet: KubeletMinor) -> Self {
+    pub(super) fn new(document: &'d Document, unfit: Vec<Path>, clock: Clock, kubelet: KubeletMinor) -> Self {
         Self {
             document,
+            unfit,
             clock,
             kubelet,
             found: Vec::new(),
@@ -42,15 +45,25 @@ impl<'d> Finder<'d> {
         self.kubelet
     }
 
-    /// Returns `true` if the document has a value at a path of keys, of whatever type.
-    pub(super) fn is_written(&self, path: &Path) -> bool {
-        let root = Some(self.document.root());
-        let value = path.keys().fold(root, |node, key| Some(&node?.get(key)?.value));
-        value.is_some_and(|value| value.kind != Kind::Null)
+    /// Returns `true` if the value at a path has another type, or is below one that has: nobody knows what was meant.
+    pub(super) fn is_unfit(&self, path: &Path) -> bool {
+        self.unfit.iter().any(|unfit| path.starts_with(unfit))
+    }
+
+    /// Returns `true` if the value at a path or one below it has another type.
+    pub(super) fn has_unfit(&self, path: &Path) -> bool {
+        self.is_unfit(path) || self.unfit.iter().any(|unfit| unfit.starts_with(path))
     }
 
     pub(super) fn say(&mut self, path: &Path, finding: Finding) {
         self.found.push(self.document.at(path, finding));
+    }
+
+    /// Adds a finding that is one because the values at some paths are missing, unless one of them is there with another type.
+    pub(super) fn say_missing(&mut self, path: &Path, missing: &[Path], finding: Finding) {
+        if !missing.iter().any(|missing| self.is_unfit(missing)) {
+            self.say(path, finding);
+        }
     }
 
     /// Adds a finding about the key that a path ends with.

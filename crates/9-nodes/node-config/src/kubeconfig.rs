@@ -101,13 +101,16 @@ pub fn read(document: &Document) -> (Option<KubeconfigAccess>, Vec<Problem>) {
 /// named.
 pub fn read_by(document: &Document, choice: &ContextChoice<'_>) -> (Option<KubeconfigAccess>, Vec<Problem>) {
     let (raw, found) = schema::decode_what_fits::<raw::Kubeconfig>(document);
+    let all_fits = found.is_empty();
     let mut reader = Reader {
         document,
         found,
+        all_fits,
         is_of_node: *choice == ContextChoice::CurrentAlone,
     };
     let access = raw.and_then(|raw| reader.access(&raw, choice));
-    (access, reader.found)
+    // A caller would tell that the access lacks what has another type.
+    (access.filter(|_| all_fits), reader.found)
 }
 
 /// Reads a kubeconfig that is a value of another document. Findings have its lines in their words, and no secret.
@@ -176,6 +179,8 @@ fn unreadable(problem: Option<&Problem>) -> Finding {
 struct Reader<'d> {
     document: &'d Document,
     found: Vec<Problem>,
+    /// `false` where a value has another type. It is told, and is not missing as well.
+    all_fits: bool,
     /// `true` for a file of nodes, of which bootstrap tokens alone are taken.
     is_of_node: bool,
 }
@@ -183,6 +188,13 @@ struct Reader<'d> {
 impl Reader<'_> {
     fn say(&mut self, place: &Path, finding: Finding) {
         self.found.push(self.document.at(place, finding));
+    }
+
+    /// Adds a finding about something that is missing, unless it may be there with another type.
+    fn say_missing(&mut self, place: &Path, finding: Finding) {
+        if self.all_fits {
+            self.say(place, finding);
+        }
     }
 
     fn access(&mut self, raw: &raw::Kubeconfig, choice: &ContextChoice<'_>) -> Option<KubeconfigAccess> {
@@ -198,7 +210,7 @@ impl Reader<'_> {
         if let (ContextChoice::Named(name), None) = (choice, context) {
             let finding = Finding::error(format!("the kubeconfig has no context `{name}`"), "here");
             let place = Path::root().key("contexts");
-            self.say(&place, finding.with_help(format!("it has: {names}")));
+            self.say_missing(&place, finding.with_help(format!("it has: {names}")));
             return None;
         }
         let wanted = context.and_then(|context| context.context.as_ref());
@@ -215,7 +227,7 @@ impl Reader<'_> {
                 ContextChoice::Current if !names.is_empty() => format!("name one with `--context`: {names}"),
                 _ => "write one with `kubectl config view --raw --minify --flatten`".to_owned(),
             };
-            self.say(&place, Finding::error(message, "here").with_help(help));
+            self.say_missing(&place, Finding::error(message, "here").with_help(help));
             return None;
         };
         let place = place.index(index).key("cluster");

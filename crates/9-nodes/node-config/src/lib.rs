@@ -6,7 +6,8 @@
 use std::time::SystemTime;
 
 use basalt_document::problem::Problems;
-use basalt_document::{Document, Finding, schema, secret};
+use basalt_document::schema::{self, Decoded};
+use basalt_document::{Document, Finding, secret};
 use miette::NamedSource;
 use serde_json::{Map, Value};
 
@@ -67,9 +68,13 @@ pub fn check_for(
     kubelet: KubeletMinor,
 ) -> Result<(NodeConfig, Problems), Problems> {
     let document = document(name, text)?;
-    let (raw, mut found) = schema::decode_with_advice::<raw::NodeConfig>(&document, &rules::advice);
-    let mut finder = Finder::new(&document, clock, kubelet);
-    let config = raw.and_then(|raw| rules::node_config(&mut finder, raw));
+    let Decoded {
+        value,
+        mut found,
+        unfit,
+    } = schema::decode_with_advice::<raw::NodeConfig>(&document, &rules::advice);
+    let mut finder = Finder::new(&document, unfit, clock, kubelet);
+    let config = value.and_then(|raw| rules::node_config(&mut finder, raw));
     found.append(&mut finder.into_found());
     let problems = document.problems(found);
     match config {

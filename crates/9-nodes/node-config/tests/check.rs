@@ -274,9 +274,55 @@ fn a_key_of_another_type_is_not_missing_as_well() {
              ['sha256:75bce4f40d74e730c3d05a111b76d3b1c1fdd60379e09bf5dfb8a588ce6dd821']\n",
             "put it in quotes",
         ),
+        (
+            "  endpoint: https://10.87.0.1:6443\n  bootstrapToken: abcdef.0123456789abcdef\n  discoveryToken: \
+             fedcba.0123456789abcdef\n  caCertHashes: sha256:75bce4f4\n",
+            "`cluster.caCertHashes` must be a list",
+        ),
     ] {
         let said = said(&format!("{head}{cluster}"));
-        assert!(said.contains(words) && said.matches(": error: ").count() == 1, "{said}");
+        assert!(said.contains(words) && said.lines().count() == 2, "{said}");
+    }
+    for (cluster, user) in [
+        (authority_data(), "{ token: [x] }"),
+        (
+            "certificate-authority-data: 5".to_owned(),
+            "{ token: abcdef.0123456789abcdef }",
+        ),
+    ] {
+        let said = said(&by_kubeconfig(&cluster, user, ""));
+        assert!(
+            said.contains("must be text") && said.matches(": error: ").count() == 1,
+            "{said}"
+        );
+    }
+    let clusters = by_kubeconfig(&authority_data(), "{}", "").replace("current-context: a", "current-context: 5");
+    assert_eq!(said(&clusters).matches(": error: ").count(), 1, "{}", said(&clusters));
+    for more in [
+        "network: { interfaces: [{ name: 5, dhcp: true }] }",
+        "network: { interfaces: [{ name: eth0, dhcp: false, addresses: 10.0.0.2/24 }] }",
+        "network: { interfaces: [{ name: eth0, addresses: [10.0.0.2/24], gateway: 5, gatewayOnLink: true }] }",
+        "network: { interfaces: [{ name: eth0, addresses: [10.0.0.2/24], gateway: x, gatewayOnLink: true }], \
+         dns: { servers: [10.0.0.3] } }",
+        "network: { interfaces: [{ name: eth0, addresses: [10.0.0.2/24] }], dns: { servers: 10.0.0.3 } }",
+        "network: { bonds: [{ name: bond0, members: [eno1], mode: 4, lacpRate: fast }] }",
+        "proxy: { http: 5 }",
+        "registries: [{ host: docker.io, mirrorsOnly: true, mirrors: x }]",
+        "registries: [{ host: docker.io, auth: { username: a, password: 5 } }]",
+        "kubelet: { evictionSoft: { memory.available: 200Mi }, evictionSoftGracePeriod: { memory.available: 90 } }",
+        "kubelet: { evictionSoft: 5, evictionSoftGracePeriod: { memory.available: 1m } }",
+        "kubelet: { imageGCHighThresholdPercent: 70, imageGCLowThresholdPercent: '60' }",
+        "kubelet: { shutdownGracePeriod: 60, shutdownGracePeriodCriticalPods: 50s }",
+        "kubelet: { shutdownGracePeriod: 60x, shutdownGracePeriodCriticalPods: 50s }",
+        "kubelet: { cpuManagerPolicy: static, reservedSystemCPUs: 0, systemReserved: { cpu: '0' } }",
+        "kubelet: { cpuManagerPolicy: fixed, extraConfig: { cpuManagerPolicyOptions: { full-pcpus-only: 'true' } } }",
+        "kubelet: { extraConfig: { memoryManagerPolicy: Static, reservedMemory: 5 } }",
+        "kubelet: { featureGates: { LoggingAlphaOptions: 1 }, \
+         extraConfig: { logging: { options: { text: { splitStream: true } } } } }",
+    ] {
+        let said = said(&least(more));
+        let problems = said.lines().filter(|line| line.starts_with("node.yaml:"));
+        assert_eq!(problems.count(), 1, "{more}\n{said}");
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) 
     let contact = match &raw.kubeconfig {
         Some(text) => kubeconfig::contact(finder, path, raw, text),
         // It is no text, which is told; what it would give is not missing.
-        None if finder.is_written(&path.key("kubeconfig")) => FirstContact {
+        None if finder.is_unfit(&path.key("kubeconfig")) => FirstContact {
             endpoint: None,
             trust: None,
             bootstrap_token: None,
@@ -69,10 +69,10 @@ fn contact(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> FirstCon
             "the token that `kubeadm token create` makes",
         ),
     ] {
-        if !is_given && !finder.is_written(&path.key(key)) {
+        if !is_given {
             let finding = Finding::error(format!("`{key}` is missing in `cluster`"), "in here");
             let help = format!("add `{key}:` with {value}; or give all of it as the text of a `kubeconfig`");
-            finder.say(path, finding.with_help(help));
+            finder.say_missing(path, &[path.key(key)], finding.with_help(help));
         }
     }
     FirstContact {
@@ -94,9 +94,10 @@ fn trust(
     let pins: Vec<CaPin> = finder.parse_all(&place, &raw.ca_cert_hashes);
     let token: Option<BootstrapToken> = finder.parse_given(&path.key("discoveryToken"), raw.discovery_token.as_ref());
     match (&raw.ca, raw.ca_cert_hashes.is_empty()) {
-        (None, true) if !finder.is_written(&path.key("ca")) => {
+        (None, true) => {
             let finding = Finding::error("nothing vouches for the API server", "neither `ca` nor `caCertHashes`");
-            finder.say(path, finding.with_help(format!("add one of them; {SHOW}")));
+            let finding = finding.with_help(format!("add one of them; {SHOW}"));
+            finder.say_missing(path, &[path.key("ca"), place.clone()], finding);
         }
         (Some(_), false) => {
             let finding = Finding::error("both `ca` and `caCertHashes` are given", "not needed beside `ca`");
@@ -108,7 +109,7 @@ fn trust(
     if raw.discovery_token.is_some() && raw.ca_cert_hashes.is_empty() {
         let finding = Finding::warning("`discoveryToken` has no effect without `caCertHashes`", "not used");
         let help = "remove it: with `ca`, the node does not read `cluster-info`";
-        finder.say(&path.key("discoveryToken"), finding.with_help(help));
+        finder.say_missing(&path.key("discoveryToken"), &[place], finding.with_help(help));
     }
     match ca {
         Some(authorities) => Some(ApiServerTrust::Authorities(authorities)),

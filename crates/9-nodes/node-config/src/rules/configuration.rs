@@ -26,7 +26,7 @@ pub(super) fn objections(kubelet_minor: KubeletMinor, configuration: &Map<String
     };
     // No rule of this part asks for the time.
     let clock = Clock::Unsure(SystemTime::UNIX_EPOCH);
-    let mut finder = Finder::new(&document, clock, kubelet_minor);
+    let mut finder = Finder::new(&document, Vec::new(), clock, kubelet_minor);
     kubelet::kubelet(&mut finder, &Path::root(), part(configuration));
     let found = finder.into_found().into_iter();
     let errors = found.filter(|problem| problem.severity == Severity::Error);

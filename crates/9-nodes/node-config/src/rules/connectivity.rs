@@ -32,8 +32,8 @@ pub(super) fn check(
 ) {
     let path = Path::from("network");
     loopback_servers(finder, &path.key("dns").key("servers"), written);
-    // An entry that is wrong in itself is told already, and what is left without it says little.
-    if written.interfaces.len() != network.interfaces.len() {
+    // What is wrong in itself is told already, and what is left without it says little.
+    if written.interfaces.len() != network.interfaces.len() || finder.has_unfit(&path) {
         return;
     }
     shared_addresses(finder, &path.key("interfaces"), network);

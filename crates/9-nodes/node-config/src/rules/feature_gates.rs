@@ -106,7 +106,7 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, given: &BTreeMap<Strin
         .iter()
         .filter_map(|(name, value)| Some((name, wrong(kubelet, name, *value)?)))
         .collect();
-    if findings.is_empty() {
+    if findings.is_empty() && !finder.has_unfit(path) {
         needs(finder, path, FeatureGates::new(kubelet, given));
     }
     for (name, finding) in findings {

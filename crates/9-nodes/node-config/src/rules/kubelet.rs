@@ -47,7 +47,7 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
     credential_providers::check(finder, &path.key("credentialProviders"), &raw.credential_providers);
     feature_gates::check(finder, &path.key("featureGates"), &raw.feature_gates);
     extra_config::check(finder, path, &raw);
-    memory_manager::check(finder, &path.key("extraConfig"), &raw);
+    memory_manager::check(finder, path, &raw);
     let written = raw.clone();
     let checked = Kubelet {
         written,
@@ -109,7 +109,12 @@ fn soft_evictions(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
         if !raw.eviction_soft_grace_period.contains_key(signal) {
             let finding = Finding::error(format!("`{signal}` has no grace period"), "the kubelet would not start");
             let help = format!("add `evictionSoftGracePeriod:` with `{signal}: 1m`");
-            finder.say(&path.key("evictionSoft").key(signal), finding.with_help(help));
+            let missing = path.key("evictionSoftGracePeriod").key(signal);
+            finder.say_missing(
+                &path.key("evictionSoft").key(signal),
+                &[missing],
+                finding.with_help(help),
+            );
         }
     }
 }
@@ -138,8 +143,9 @@ pub(super) fn idle_times(
             let finding = Finding::warning(message, "without effect");
             (finding, format!("{add}, or remove this"))
         };
-        finder.say(
+        finder.say_missing(
             &path.key("evictionSoftGracePeriod").key(signal),
+            &[path.key("evictionSoft").key(signal)],
             finding.with_help(help),
         );
     }
@@ -191,8 +197,9 @@ fn image_gc(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
             "add `imageGCLowThresholdPercent` with a lower number",
         ),
     };
-    finder.say(
+    finder.say_missing(
         &path.key(key),
+        &["imageGCLowThresholdPercent", "imageGCHighThresholdPercent"].map(|key| path.key(key)),
         Finding::error(message, "the kubelet would not start").with_help(help),
     );
 }
@@ -254,8 +261,13 @@ fn static_cpus(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
             "the policy `static` needs processors that are kept back",
             "the kubelet would not start",
         );
-        finder.say(
+        finder.say_missing(
             &path.key("cpuManagerPolicy"),
+            &[
+                path.key("reservedSystemCPUs"),
+                path.key("systemReserved").key("cpu"),
+                path.key("kubeReserved").key("cpu"),
+            ],
             finding.with_help("add `reservedSystemCPUs: \"0\"`, or more than nothing as `cpu` of `systemReserved`"),
         );
     }
@@ -281,14 +293,17 @@ fn shutdown(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
     let Some(critical) = &kubelet.shutdown_grace_period_critical_pods else {
         return;
     };
-    if critical.duration() > total.map_or(SHUTDOWN_GRACE, GoDuration::duration) {
+    // One that is no time is told already.
+    let is_compared = total.is_some() || kubelet.written.shutdown_grace_period.is_none();
+    if is_compared && critical.duration() > total.map_or(SHUTDOWN_GRACE, GoDuration::duration) {
         let whole = total.map_or_else(|| format!("{}s", SHUTDOWN_GRACE.as_secs()), ToString::to_string);
         let finding = Finding::error(
             format!("critical pods have {critical}, more than the whole shutdown with its {whole}"),
             "the kubelet would not start",
         );
-        finder.say(
+        finder.say_missing(
             &path.key("shutdownGracePeriodCriticalPods"),
+            &[path.key("shutdownGracePeriod")],
             finding.with_help("write less here, or more as `shutdownGracePeriod`"),
         );
     }

@@ -42,8 +42,9 @@ fn bond(finder: &mut Finder<'_>, path: &Path, raw: &raw::Bond) -> Option<Bond> {
     let mode = raw.mode.unwrap_or(raw::BondMode::ActiveBackup);
     if raw.lacp_rate.is_some() && mode != raw::BondMode::Lacp {
         let finding = Finding::error(format!("the mode `{}` has no LACP", mode.name()), "without effect");
-        finder.say(
+        finder.say_missing(
             &path.key("lacpRate"),
+            &[path.key("mode")],
             finding.with_help("write `mode: 802.3ad`, or remove this line"),
         );
     }
@@ -53,8 +54,9 @@ fn bond(finder: &mut Finder<'_>, path: &Path, raw: &raw::Bond) -> Option<Bond> {
     );
     if raw.transmit_hash_policy.is_some() && !spreads {
         let finding = Finding::error(format!("the mode `{}` uses no hash", mode.name()), "without effect");
-        finder.say(
+        finder.say_missing(
             &path.key("transmitHashPolicy"),
+            &[path.key("mode")],
             finding.with_help("write `mode: 802.3ad` or `balance-xor`, or remove this line"),
         );
     }

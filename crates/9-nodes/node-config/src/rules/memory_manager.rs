@@ -19,19 +19,28 @@ const NO_START: &str = "the kubelet would not start";
 /// Memory that the kubelet keeps from pods as long as no threshold is given.
 const EVICTION: &str = "100Mi";
 
+/// Checks the kubelet part, whose path is given.
 pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet) {
+    let place = path.key("extraConfig");
     let fields = &kubelet.extra_config;
     let is_static = fields.get("memoryManagerPolicy").and_then(Value::as_str) == Some("Static");
-    let list = fields.get("reservedMemory").and_then(Value::as_array);
+    let reserved = fields.get("reservedMemory");
+    let list = reserved.and_then(Value::as_array);
     if let Some(list) = list {
-        limits(finder, &path.key("reservedMemory"), list, is_static);
+        limits(finder, &place.key("reservedMemory"), list, is_static);
     }
-    if !is_static {
+    // What is no list is told already.
+    if !is_static || reserved.is_some() != list.is_some() {
         return;
     }
     if let Some((message, help)) = unequal(kubelet, list.map(Vec::as_slice).unwrap_or_default()) {
         let finding = Finding::error(message, NO_START);
-        finder.say(&path.key("memoryManagerPolicy"), finding.with_help(help));
+        let missing = [
+            path.key("systemReserved").key("memory"),
+            path.key("kubeReserved").key("memory"),
+            path.key("evictionHard").key("memory.available"),
+        ];
+        finder.say_missing(&place.key("memoryManagerPolicy"), &missing, finding.with_help(help));
     }
 }
 

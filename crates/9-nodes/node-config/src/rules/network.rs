@@ -14,8 +14,11 @@ const SMALLEST_OF_IPV6: u32 = 1280;
 
 pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> NetworkSettings {
     interfaces::check(finder, path, raw);
-    gateways::check(finder, &path.key("interfaces"), &raw.interfaces);
     let place = path.key("interfaces");
+    // Without a metric that has another type, ways out would be taken for equal ones.
+    if !finder.has_unfit(&place) {
+        gateways::check(finder, &place, &raw.interfaces);
+    }
     let links: HashSet<&str> = raw.vlans.iter().map(|vlan| vlan.link.as_str()).collect();
     let interfaces = raw.interfaces.iter().enumerate();
     let interfaces = interfaces
@@ -57,8 +60,9 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries
             "the interface has neither addresses nor DHCP",
             "this leaves it without an address",
         );
-        finder.say(
+        finder.say_missing(
             &path.key("dhcp"),
+            &["addresses", "dhcp", "unmanaged"].map(|key| path.key(key)),
             finding.with_help("add `addresses:`, or set `dhcp: true`; `unmanaged: true` leaves the interface alone"),
         );
     }
@@ -95,8 +99,9 @@ fn interface_match(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -
         }
         (None, None) => {
             let finding = Finding::error("it is not said which interface is meant", "this interface");
-            finder.say(
+            finder.say_missing(
                 path,
+                &["name", "mac"].map(|key| path.key(key)),
                 finding.with_help("add `name: en*`, or `mac:` with its hardware address"),
             );
             None
@@ -142,10 +147,11 @@ fn gateway(
     dhcp: bool,
 ) -> Option<Address> {
     let gateway: Option<Address> = finder.parse_given(&path.key("gateway"), raw.gateway.as_ref());
-    if raw.gateway_on_link && gateway.is_none() {
+    if raw.gateway_on_link && raw.gateway.is_none() {
         let finding = Finding::error("there is no `gateway` that could be on the link", "without effect");
-        finder.say(
+        finder.say_missing(
             &path.key("gatewayOnLink"),
+            &[path.key("gateway")],
             finding.with_help("add `gateway:`, or remove this line"),
         );
     }

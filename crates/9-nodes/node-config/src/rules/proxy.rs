@@ -12,8 +12,9 @@ use basalt_document::{Finding, Path};
 pub(super) fn proxy(finder: &mut Finder<'_>, path: &Path, raw: &raw::Proxy) -> Proxy {
     if raw.http.is_none() && raw.https.is_none() {
         let finding = Finding::error("no proxy is named", "without effect");
-        finder.say(
+        finder.say_missing(
             path,
+            &["http", "https"].map(|key| path.key(key)),
             finding.with_help("add `http: http://proxy.example:3128`, or remove `proxy`"),
         );
     }

@@ -63,7 +63,8 @@ fn hidden_mirrors(finder: &mut Finder<'_>, path: &Path, raw: &[raw::Registry]) {
             "hides the mirrors of `*`",
         );
         let help = "add `mirrors:` with those of `*`, or `mirrors: []` if it shall have none";
-        finder.say(&path.index(index).key("host"), finding.with_help(help));
+        let place = path.index(index);
+        finder.say_missing(&place.key("host"), &[place.key("mirrors")], finding.with_help(help));
     }
 }
 
@@ -108,8 +109,9 @@ fn registry(finder: &mut Finder<'_>, path: &Path, raw: &raw::Registry) -> Option
             "only mirrors may be asked, but there are none",
             "nothing could be pulled",
         );
-        finder.say(
+        finder.say_missing(
             &path.key("mirrorsOnly"),
+            &[place],
             finding.with_help("add `mirrors:`, or remove this line"),
         );
     }
@@ -280,8 +282,9 @@ fn credentials(finder: &mut Finder<'_>, path: &Path, auth: &raw::RegistryAuth) {
                 "credentials are a name and a password, or a token",
                 "not both, not half",
             );
-            finder.say(
+            finder.say_missing(
                 path,
+                &["username", "password", "identityToken"].map(|key| path.key(key)),
                 finding.with_help("write `username` and `password`, or `identityToken` alone"),
             );
         }

@@ -92,6 +92,11 @@ impl<'k> Conditions<'_, '_, 'k> {
         self.field(name)?.as_i64()
     }
 
+    /// Returns `true` for a feature gate that is off, and not for one with a value that is no switch.
+    fn lacks_gate(&self, gate: &str) -> bool {
+        !self.gates.is_on(gate) && !self.finder.is_unfit(&self.path.key("featureGates").key(gate))
+    }
+
     fn is_off(&self, name: &str) -> bool {
         self.field(name) == Some(&Value::Bool(false))
     }
@@ -181,7 +186,7 @@ impl<'k> Conditions<'_, '_, 'k> {
             .field(list)
             .and_then(Value::as_array)
             .is_some_and(|list| !list.is_empty());
-        if !self.gates.is_on("KubeletEnsureSecretPulledImages") {
+        if self.lacks_gate("KubeletEnsureSecretPulledImages") {
             for field in [(policy, self.is_given(policy)), (list, listed)] {
                 self.needs_gate(field.0, field.1, "KubeletEnsureSecretPulledImages");
             }
@@ -270,7 +275,7 @@ impl<'k> Conditions<'_, '_, 'k> {
                     "write `/system.slice`, in which the services of the node are",
                 );
             }
-            if !reserved {
+            if !reserved && !self.finder.is_unfit(&self.path.key(amounts)) {
                 let message = format!("`{word}` enforces what is reserved, which is nothing");
                 self.say("enforceNodeAllocatable", message, &format!("add `{amounts}`"));
             }
@@ -316,8 +321,9 @@ impl<'k> Conditions<'_, '_, 'k> {
             .is_some_and(|list| !list.is_empty());
         self.needs_gate(FIELD, listed, "GracefulNodeShutdownBasedOnPodPriority");
         let [total, _] = given.map(|time| time.as_ref().and_then(|time| time.parse::<GoDuration>().ok()));
-        let none = total.is_some_and(|time| time.duration().is_zero());
-        if by_priority.is_none() && !none && !self.gates.is_on("GracefulNodeShutdown") {
+        let is_unfit = self.finder.is_unfit(&self.path.key("shutdownGracePeriod"));
+        let none = is_unfit || total.is_some_and(|time| time.duration().is_zero());
+        if by_priority.is_none() && !none && self.lacks_gate("GracefulNodeShutdown") {
             let place = self.path.key("featureGates");
             let message = "the node's grace period of a shutdown needs the feature gate `GracefulNodeShutdown`";
             let help = "leave this gate on, or add `shutdownGracePeriod: 0s` to the part `kubelet` of the NodeConfig: no argument of \
@@ -328,7 +334,7 @@ impl<'k> Conditions<'_, '_, 'k> {
 
     /// A field that needs a feature gate.
     fn needs_gate(&mut self, field: &str, given: bool, gate: &str) {
-        if given && !self.gates.is_on(gate) {
+        if given && self.lacks_gate(gate) {
             let help = format!("add `{gate}: true` to `featureGates`, or remove this");
             self.say(
                 field,
@@ -357,7 +363,7 @@ impl<'k> Conditions<'_, '_, 'k> {
         // `run` of `cmd/kubelet/app/server.go` wants the field not even empty.
         let topology = self.field("topologyManagerPolicyOptions").is_some();
         self.needs_gate("topologyManagerPolicyOptions", topology, "TopologyManagerPolicyOptions");
-        if self.kubelet.server_tls_bootstrap && !self.gates.is_on("RotateKubeletServerCertificate") {
+        if self.kubelet.server_tls_bootstrap && self.lacks_gate("RotateKubeletServerCertificate") {
             let place = self.path.key("serverTLSBootstrap");
             let message = "`serverTLSBootstrap` needs the feature gate `RotateKubeletServerCertificate`, which is off";
             self.say_at(&place, message, "remove one of them");
@@ -382,7 +388,7 @@ impl<'k> Conditions<'_, '_, 'k> {
                 "remove one of them",
             );
         }
-        if json && !self.gates.is_on("LoggingBetaOptions") {
+        if json && self.lacks_gate("LoggingBetaOptions") {
             let message = "the format `json` needs the feature gate `LoggingBetaOptions`, which is off";
             self.say("logging", message, "remove one of them");
         }
@@ -391,7 +397,7 @@ impl<'k> Conditions<'_, '_, 'k> {
             let size = part(&format!("/options/{format}/infoBufferSize")).and_then(quantity);
             split || size.is_some_and(|size| size.amount() > 0.0)
         });
-        if alpha && !self.gates.is_on("LoggingAlphaOptions") {
+        if alpha && self.lacks_gate("LoggingAlphaOptions") {
             let message = "`options` need the feature gate `LoggingAlphaOptions`, which is off";
             self.say(
                 "logging",
@@ -428,7 +434,9 @@ impl<'k> Conditions<'_, '_, 'k> {
         let Some(options) = self.field(FIELD).and_then(Value::as_object) else {
             return;
         };
-        if !options.is_empty() && self.kubelet.cpu_manager_policy != Some(raw::CpuManagerPolicy::Static) {
+        let is_static = self.kubelet.cpu_manager_policy == Some(raw::CpuManagerPolicy::Static)
+            || self.finder.is_unfit(&self.path.key("cpuManagerPolicy"));
+        if !options.is_empty() && !is_static {
             self.say(
                 FIELD,
                 "only the policy `static` has options",
@@ -444,7 +452,7 @@ impl<'k> Conditions<'_, '_, 'k> {
         let beta = (self.finder.kubelet() < KubeletMinor::V1_36)
             .then_some(("prefer-align-cpus-by-uncorecache", "CPUManagerPolicyBetaOptions"));
         for (option, gate) in gates.into_iter().chain(beta) {
-            if options.contains_key(option) && !self.gates.is_on(gate) {
+            if options.contains_key(option) && self.lacks_gate(gate) {
                 let help = format!("add `{gate}: true` to `featureGates`, or remove this");
                 let place = self.path.key("extraConfig").key(FIELD).key(option);
                 self.say_at(
