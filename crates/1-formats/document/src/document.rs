@@ -12,7 +12,7 @@ use miette::{NamedSource, Severity};
 use serde_json::{Map, Value};
 
 use crate::excerpt::LineIndex;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problem, ProblemKind, Problems};
 use crate::redaction::masked;
 
 mod entries;
@@ -284,7 +284,10 @@ impl Document {
             }),
             (_, found) => {
                 let found = found.into_iter();
-                let found = found.map(|(span, finding)| place(&text, &lines, span, finding));
+                let found = found.map(|(span, kind, finding)| Problem {
+                    kind,
+                    ..place(&text, &lines, span, finding)
+                });
                 Err(Problems::new(source, found.collect()))
             }
         }
@@ -490,6 +493,7 @@ pub(crate) fn place(text: &str, lines: &LineIndex, span: Span, finding: Finding)
     let end = text.floor_char_boundary(span.end.clamp(start, start + WIDEST));
     let (line, column) = lines.line_and_column(text, start);
     Problem {
+        kind: ProblemKind::default(),
         severity: finding.severity,
         message: finding.message,
         label: finding.label,
@@ -503,6 +507,22 @@ pub(crate) fn place(text: &str, lines: &LineIndex, span: Span, finding: Finding)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn problems_of_yaml_have_kinds() {
+        for (text, kind) in [
+            ("a: &x 1\nb: *x\n", ProblemKind::RefusedYaml),
+            ("a: !!str 1\n", ProblemKind::RefusedYaml),
+            ("a: 1\n---\nb: 2\n", ProblemKind::RefusedYaml),
+            ("a: 1\na: 2\n", ProblemKind::DuplicateKey),
+            ("a: [1\n", ProblemKind::Other),
+            ("[a, b]: c\n", ProblemKind::Other),
+            ("", ProblemKind::Other),
+        ] {
+            let problems = Document::parse("a.yaml", text).expect_err("a problem");
+            assert!(problems.iter().all(|problem| problem.kind == kind), "{text}");
+        }
+    }
 
     #[test]
     fn steps_lead_to_the_smallest_value() {

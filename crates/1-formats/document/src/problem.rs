@@ -15,9 +15,23 @@ use crate::redaction::{outline, redact};
 /// Most characters of a message, which may repeat a text of the file.
 const LONGEST: usize = 600;
 
+/// Kind of a problem, for callers that have words of their own for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// YAML that is not taken: an anchor, an alias, a tag, a second document. Its words have none of the text in them.
+    RefusedYaml,
+    /// A key that the object has already.
+    DuplicateKey,
+    /// Any other one.
+    #[default]
+    Other,
+}
+
 /// Problem at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// Kind.
+    pub kind: ProblemKind,
     /// Severity: an error forbids the use of the file, a warning does not.
     pub severity: Severity,
     /// Message, one sentence without a full stop.
@@ -132,6 +146,7 @@ impl Problems {
     /// Returns a problem of a whole file.
     pub fn of_file(source: NamedSource<Arc<str>>, finding: Finding) -> Self {
         let problem = Problem {
+            kind: ProblemKind::default(),
             severity: finding.severity,
             message: finding.message,
             label: finding.label,

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use basalt_document::problem::{Problem, Problems};
+use basalt_document::problem::{Problem, ProblemKind, Problems};
 use basalt_document::{Document, Finding, Path, Step, schema};
 use basalt_node_config::encoding::decode_base64;
 use basalt_node_config::name::{HostName, ServerName};
@@ -225,6 +225,7 @@ fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
         false => "*".repeat(first.len()).into(),
     };
     let problem = Problem {
+        kind: ProblemKind::default(),
         severity: finding.severity,
         message: finding.message,
         label: finding.label,

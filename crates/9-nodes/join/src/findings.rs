@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use basalt_document::problem::{Problem, Problems};
+use basalt_document::problem::{Problem, ProblemKind, Problems};
 use basalt_document::{Document, Finding, Path, Step};
 use miette::NamedSource;
 
@@ -103,6 +103,7 @@ pub(crate) fn problem_at(text: &str, span: Range<usize>, finding: Finding) -> Pr
     let before = text.get(..start).unwrap_or_default();
     let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
     Problem {
+        kind: ProblemKind::default(),
         severity: finding.severity,
         message: finding.message,
         label: finding.label,

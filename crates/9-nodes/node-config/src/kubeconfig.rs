@@ -3,7 +3,7 @@
 //!
 //! No other file that one names is read, and no program run.
 
-use basalt_document::problem::Problem;
+use basalt_document::problem::{Problem, ProblemKind};
 use basalt_document::{Document, Finding, Path, schema, secret};
 
 use crate::address::Endpoint;
@@ -14,12 +14,8 @@ mod raw;
 /// Keys of a kubeconfig that have no secrets below them.
 const PUBLIC: [&str; 5] = ["apiVersion", "kind", "clusters", "contexts", "current-context"];
 
-/// Begins of what the parser says about YAML that it does not take. No value is in these words.
-const REFUSED: [&str; 4] = ["aliases", "anchors", "tags", "the file holds a second document"];
 /// Help on a path of another file.
 const FLATTEN: &str = "write its content into the kubeconfig: `kubectl config view --raw --minify --flatten`";
-/// End of what the parser says about two equal keys.
-const TWICE: &str = "is there twice";
 /// Help on credentials that are not a bootstrap token, in a file for nodes.
 const BOOTSTRAP_TOKEN: &str = "a node takes a bootstrap token alone: write `token:` with one in the place of this; `kubeadm token create` \
                                makes one";
@@ -157,17 +153,17 @@ pub fn endpoint_of(server: &str) -> Result<Endpoint, Finding> {
 /// Finding about a text that cannot be read. Of the parser's words, those are repeated that have none of the text in them.
 fn unreadable(problem: Option<&Problem>) -> Finding {
     let line = problem.map_or(1, |problem| problem.line);
-    let is_known = |problem: &&Problem| REFUSED.iter().any(|begin| problem.message.starts_with(begin));
-    let (message, help) = match problem.filter(is_known) {
-        Some(problem) => (
+    let kind = problem.map(|problem| problem.kind).unwrap_or_default();
+    let (message, help) = match (kind, problem) {
+        (ProblemKind::RefusedYaml, Some(problem)) => (
             format!("the kubeconfig, line {line}: {}", problem.message),
             "write each value where it belongs: `kubectl config view --raw --minify --flatten` does",
         ),
-        None if problem.is_some_and(|problem| problem.message.ends_with(TWICE)) => (
-            format!("the kubeconfig, line {line}: a key {TWICE}"),
+        (ProblemKind::DuplicateKey, _) => (
+            format!("the kubeconfig, line {line}: a key is there twice"),
             "keep one of them",
         ),
-        None => (
+        _ => (
             format!("the kubeconfig is not YAML: its line {line} cannot be read"),
             "paste it whole below `|`, with the same indentation in front of each line",
         ),

@@ -7,9 +7,13 @@ use granit_parser::{Event, Options, Parser, ScalarStyle};
 
 use super::{DocumentNode, Entries, Entry, Finding, Kind, Span};
 use crate::excerpt::LineIndex;
+use crate::problem::ProblemKind;
+
+/// Finding with its place and kind.
+type Found = (Span, ProblemKind, Finding);
 
 /// Parses a text. Returns the tree, which is missing after a syntax error, and all findings.
-pub(super) fn tree(text: &str, lines: &LineIndex) -> (Option<DocumentNode>, Vec<(Span, Finding)>) {
+pub(super) fn tree(text: &str, lines: &LineIndex) -> (Option<DocumentNode>, Vec<Found>) {
     let mut builder = Builder {
         lines,
         open: Vec::new(),
@@ -24,16 +28,14 @@ pub(super) fn tree(text: &str, lines: &LineIndex) -> (Option<DocumentNode>, Vec<
             Err(error) => {
                 let start = error.marker().byte_offset().unwrap_or(0).min(text.len());
                 let finding = Finding::error(format!("this is not YAML: {}", error.info()), "the reader stopped here");
-                builder
-                    .found
-                    .push((start..start, finding.with_help(syntax_help(text, start))));
+                builder.say(start..start, finding.with_help(syntax_help(text, start)));
                 return (None, builder.found);
             }
         }
     }
     if builder.root.is_none() && builder.found.is_empty() {
         let finding = Finding::error("the file is empty", "nothing here").with_help("write the document's keys");
-        builder.found.push((0..0, finding));
+        builder.say(0..0, finding);
     }
     (builder.root, builder.found)
 }
@@ -64,10 +66,20 @@ struct Builder<'t> {
     lines: &'t LineIndex,
     open: Vec<(Open, usize)>,
     root: Option<DocumentNode>,
-    found: Vec<(Span, Finding)>,
+    found: Vec<Found>,
 }
 
 impl Builder<'_> {
+    fn say(&mut self, span: Span, finding: Finding) {
+        self.found.push((span, ProblemKind::Other, finding));
+    }
+
+    /// Adds a finding about YAML that is not taken. Its words have none of the text in them.
+    fn refuse(&mut self, span: Span, message: &str, label: &str, help: &str) {
+        let finding = Finding::error(message, label).with_help(help);
+        self.found.push((span, ProblemKind::RefusedYaml, finding));
+    }
+
     fn take(&mut self, text: &str, event: Event<'_>, span: Span) {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
@@ -96,9 +108,8 @@ impl Builder<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(text, span.end),
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                let finding = Finding::error("aliases (`*name`) are not taken", "an alias");
-                self.found
-                    .push((span.clone(), finding.with_help("write the value out")));
+                let message = "aliases (`*name`) are not taken";
+                self.refuse(span.clone(), message, "an alias", "write the value out");
                 self.value(DocumentNode { span, kind: Kind::Null });
             }
             _ => {}
@@ -106,13 +117,12 @@ impl Builder<'_> {
     }
 
     fn refuse_extras(&mut self, anchor: usize, tagged: bool, span: &Span) {
-        let finding = match (anchor, tagged) {
+        let (message, label) = match (anchor, tagged) {
             (0, false) => return,
-            (0, true) => Finding::error("tags (`!name`) are not taken", "this has a tag"),
-            _ => Finding::error("anchors (`&name`) are not taken", "this has an anchor"),
+            (0, true) => ("tags (`!name`) are not taken", "this has a tag"),
+            _ => ("anchors (`&name`) are not taken", "this has an anchor"),
         };
-        self.found
-            .push((span.start..span.start, finding.with_help("remove it")));
+        self.refuse(span.start..span.start, message, label, "remove it");
     }
 
     fn close(&mut self, text: &str, end: usize) {
@@ -130,9 +140,9 @@ impl Builder<'_> {
     fn value(&mut self, node: DocumentNode) {
         match self.open.last_mut() {
             None if self.root.is_some() => {
-                let finding = Finding::error("the file holds a second document", "it starts here");
-                let finding = finding.with_help("keep one document per file: remove what follows `---`");
-                self.found.push((node.span.start..node.span.start, finding));
+                let message = "the file holds a second document";
+                let help = "keep one document per file: remove what follows `---`";
+                self.refuse(node.span.start..node.span.start, message, "it starts here", help);
             }
             None => self.root = Some(node),
             Some((Open::List(items), _)) => items.push(node),
@@ -150,7 +160,8 @@ impl Builder<'_> {
                             };
                             let finding = Finding::error(format!("{named} is there twice"), "given again here");
                             let help = format!("the first one is in line {}; keep one of them", first.get());
-                            self.found.push((key_span.clone(), finding.with_help(help)));
+                            let finding = finding.with_help(help);
+                            self.found.push((key_span.clone(), ProblemKind::DuplicateKey, finding));
                         }
                     }
                     entries.push(Entry {
@@ -166,7 +177,8 @@ impl Builder<'_> {
                         Kind::Null => "null".to_owned(),
                         Kind::List(_) | Kind::Object(_) => {
                             let finding = Finding::error("a key must be a word", "this is used as a key");
-                            self.found.push((node.span.start..node.span.start, finding));
+                            let place = node.span.start..node.span.start;
+                            self.found.push((place, ProblemKind::Other, finding));
                             String::new()
                         }
                     };
