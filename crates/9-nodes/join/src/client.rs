@@ -13,10 +13,11 @@ use ureq::{Agent, RequestBuilder};
 
 use crate::access::Credentials;
 use crate::authorities::ClusterAuthorities;
+use crate::certificate_defect::CertificateDefect;
 use crate::client_certificate::{self, UnusableClientCertificate};
 use crate::cluster_info::{DiscoveryError, TrustedCluster};
 use crate::config_map::ConfigMapError;
-use crate::connection_defect::{CertificateDefect, ConnectionDefect};
+use crate::connection_defect::ConnectionDefect;
 use crate::conversion::ConversionError;
 use crate::exchange::{self, ApiRequests, UnsupportedSkew};
 use crate::kubelet_config::{KubeletConfigError, KubeletSettings};
@@ -47,17 +48,13 @@ pub enum ClientError {
         reason: String,
     },
     /// An answer by a server that nobody vouches for. The request was not sent.
-    #[error("{url} answers, and its certificate cannot be trusted: {reason}")]
-    #[diagnostic(code(join::client::certificate), help("{help}"))]
+    #[error("{url} answers, and its certificate cannot be trusted: {defect}")]
+    #[diagnostic(code(join::client::certificate), help("{}", defect.help()))]
     Untrusted {
         /// URL of the request.
         url: String,
         /// Defect of the certificate.
         defect: CertificateDefect,
-        /// Defect in words.
-        reason: String,
-        /// Remedy.
-        help: String,
     },
     /// An answer by a server without TLS.
     #[error("{url} answers, but not with TLS")]
@@ -328,43 +325,10 @@ impl ApiClient {
 fn unanswered(url: String, error: &ureq::Error) -> ClientError {
     let reason = error.to_string();
     match ConnectionDefect::of(error) {
-        Some(ConnectionDefect::Certificate(defect)) => {
-            let (reason, help) = of_certificate(&defect);
-            let help = help.to_owned();
-            ClientError::Untrusted {
-                url,
-                defect,
-                reason,
-                help,
-            }
-        }
+        Some(ConnectionDefect::Certificate(defect)) => ClientError::Untrusted { url, defect },
         Some(ConnectionDefect::Plain) => ClientError::Plain { url },
         Some(ConnectionDefect::UnknownName) => ClientError::UnknownName { url, reason },
         Some(ConnectionDefect::Refused) | None => ClientError::Unreachable { url, reason },
-    }
-}
-
-/// Defect of the certificate of a server in words, and the help on it.
-fn of_certificate(defect: &CertificateDefect) -> (String, &'static str) {
-    const TIME: &str = "compare the clock of this machine with the true time; on a control-plane node, `kubeadm certs \
-                        check-expiration` shows the dates, and `kubeadm certs renew apiserver` makes a new certificate";
-    match defect {
-        CertificateDefect::Issuer => (
-            "it is not of the authority that is known here".to_owned(),
-            "another cluster has this address, its authority was replaced, or something between here and the API server answers in \
-             its place; take the kubeconfig or the join command from this cluster: `kubeadm token create --print-join-command`",
-        ),
-        CertificateDefect::Names => (
-            "it is for other names and addresses than this one".to_owned(),
-            "use one that it has: `openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -ext subjectAltName`; \
-             `certSANs` of kubeadm's ClusterConfiguration adds more",
-        ),
-        CertificateDefect::Expired => ("it has expired, by the clock of this machine".to_owned(), TIME),
-        CertificateDefect::NotYetValid => ("it is not valid yet, by the clock of this machine".to_owned(), TIME),
-        CertificateDefect::Other(words) => (
-            words.clone(),
-            "look at it: `openssl s_client -connect HOST:PORT </dev/null | openssl x509 -noout -text`",
-        ),
     }
 }
 
@@ -498,7 +462,7 @@ mod tests {
         let of_tls = |error: rustls::Error| of(ureq::Error::Io(std::io::Error::other(error)));
         let expired = of_tls(rustls::Error::InvalidCertificate(rustls::CertificateError::Expired));
         assert!(
-            matches!(&expired, ClientError::Untrusted { reason, .. } if reason.contains("expired")),
+            expired.to_string().contains("it has expired") && matches!(expired, ClientError::Untrusted { .. }),
             "{expired}"
         );
         let plain = of_tls(rustls::Error::InvalidMessage(

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::iter::successors;
 
-use rustls::CertificateError;
+use crate::certificate_defect::CertificateDefect;
 
 /// Cause for which a connection to an API server does not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,21 +17,6 @@ pub enum ConnectionDefect {
     UnknownName,
     /// Address at which nothing listens.
     Refused,
-}
-
-/// Defect of a server's certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CertificateDefect {
-    /// Signature of another authority than the one that is known.
-    Issuer,
-    /// Other names and addresses than that of the server.
-    Names,
-    /// End of its validity, by the clock of this machine.
-    Expired,
-    /// Begin of its validity in the future, by the clock of this machine.
-    NotYetValid,
-    /// Another defect, in words of the library.
-    Other(String),
 }
 
 impl ConnectionDefect {
@@ -90,18 +75,6 @@ impl ConnectionDefect {
     }
 }
 
-impl CertificateDefect {
-    fn of(error: &CertificateError) -> Self {
-        match error {
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::Issuer,
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Self::Names,
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
-            other => Self::Other(other.to_string()),
-        }
-    }
-}
-
 /// Next cause of an error. Errors of the system and of the client do not give the error inside them as their source.
 fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     match error.downcast_ref::<ureq::Error>() {
@@ -117,6 +90,8 @@ fn cause_of<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'st
 
 #[cfg(test)]
 mod tests {
+    use rustls::CertificateError;
+
     use super::*;
 
     /// Error as hyper-rustls gives it, within that of a client.

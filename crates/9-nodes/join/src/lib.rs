@@ -20,6 +20,8 @@ pub mod access;
 #[cfg(feature = "command")]
 pub mod administrator;
 pub mod authorities;
+#[cfg(feature = "tls")]
+pub mod certificate_defect;
 #[cfg(feature = "command")]
 pub mod client;
 #[cfg(feature = "command")]

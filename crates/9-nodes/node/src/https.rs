@@ -7,14 +7,14 @@ use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use basalt_join::certificate_defect::CertificateDefect;
 use basalt_node_config::address::Endpoint;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    StreamOwned,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, StreamOwned,
 };
 
 pub use crate::http::HttpAnswer;
@@ -175,24 +175,18 @@ fn classify(endpoint: &Endpoint, error: io::Error) -> HttpsError {
         return HttpsError::Unreachable(error);
     };
     let host = &endpoint.host;
-    match fault {
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => HttpsError::Untrusted(
-            format!("its certificate is for other names than {host}: use a name or an address that it has"),
-        ),
-        CertificateError::UnknownIssuer => HttpsError::Untrusted(format!(
+    match CertificateDefect::of(fault) {
+        CertificateDefect::Issuer => HttpsError::Untrusted(format!(
             "the certificate of {host} is not signed by the cluster's authorities"
         )),
-        CertificateError::BadSignature => {
-            HttpsError::Untrusted(format!("the signature of the certificate of {host} does not hold"))
-        }
+        CertificateDefect::Names => HttpsError::Untrusted(format!(
+            "its certificate is for other names than {host}: use a name or an address that it has"
+        )),
         // A clock that is set later makes another verdict of it.
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => HttpsError::Unreachable(io::Error::other(format!(
-            "the certificate of {host} is not valid at the time of this machine's clock"
-        ))),
-        _ => HttpsError::Unreachable(error),
+        CertificateDefect::Expired | CertificateDefect::NotYetValid => HttpsError::Unreachable(io::Error::other(
+            format!("the certificate of {host} is not valid at the time of this machine's clock"),
+        )),
+        CertificateDefect::Other(_) => HttpsError::Unreachable(error),
     }
 }
 
