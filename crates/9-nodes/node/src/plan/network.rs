@@ -93,7 +93,8 @@ fn bond_device(bond: &Bond) -> String {
 
 fn bond_member(bond: &Bond, member: &InterfaceMatch) -> String {
     let mut text = format!("{HEADER}[Match]\n");
-    hardware(&mut text, member);
+    // Once it is one, a member has the bond's address: by its own, networkd would not know it again, and leave it to another file.
+    hardware(&mut text, member, "PermanentMACAddress");
     let _ = write!(
         text,
         "\n[Link]\nRequiredForOnline=no\n\n[Network]\nBond={}\nLLDP=no\nEmitLLDP=no\n",
@@ -109,11 +110,12 @@ fn vlan_device(vlan: &Vlan) -> String {
     )
 }
 
-/// Only hardware: a pattern shall not take hold of the pods' interfaces.
-fn hardware(text: &mut String, matches: &InterfaceMatch) {
+/// Lines that match hardware alone: a pattern shall not take hold of the pods' interfaces. `address` is networkd's key for an
+/// address of hardware.
+fn hardware(text: &mut String, matches: &InterfaceMatch, address: &str) {
     let _ = match matches {
         InterfaceMatch::Name(name) => writeln!(text, "Name={name}\nKind=!*"),
-        InterfaceMatch::Mac(mac) => writeln!(text, "MACAddress={mac}\nKind=!*"),
+        InterfaceMatch::Mac(mac) => writeln!(text, "{address}={mac}\nKind=!*"),
     };
 }
 
@@ -123,7 +125,7 @@ fn unit(interface: &Interface, network: &NetworkSettings) -> String {
         Some(name) => {
             let _ = writeln!(text, "Name={name}");
         }
-        None => hardware(&mut text, &interface.matches),
+        None => hardware(&mut text, &interface.matches, "MACAddress"),
     }
     if interface.unmanaged {
         text.push_str("\n[Link]\nUnmanaged=yes\n");
