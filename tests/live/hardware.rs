@@ -175,12 +175,12 @@ pub fn config_disks_that_are_none_are_told(fixture: &Fixture) -> Result<(), Fail
     let half: String = half.chars().take(half.chars().count() / 2).collect();
     let half = ConfigDiskImage::with_node_config(half).image()?;
     // Of the bare one, the label is left, and what comes before the root folder: the kernel passes over blocks of a
-    // folder that it cannot read. Of the torn one, all but the content of the file.
+    // folder that it cannot read, the agent does not. Of the torn one, all but the content of the file.
     let cases: [(&str, &[u8], &str); 4] = [
         (
             "bare",
             &whole[..8192],
-            "/dev/vdb has the label of a config disk, but no file node.yaml",
+            "cannot read the NodeConfig in node.yaml on /dev/vdb",
         ),
         (
             "torn",

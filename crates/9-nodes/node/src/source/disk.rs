@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use basalt_node_config::defaults::{DISK_FILE, DISK_LABEL};
@@ -156,7 +156,7 @@ impl Source for ConfigDisk {
 }
 
 /// File system and kind of a device that has one of the labels. An empty CD drive cannot be read.
-fn labelled(device: &Path, cloud: Option<Cloud>) -> std::io::Result<Option<(FileSystem, DiskKind)>> {
+fn labelled(device: &Path, cloud: Option<Cloud>) -> io::Result<Option<(FileSystem, DiskKind)>> {
     let mut start = Vec::with_capacity(label::NEEDED);
     fs_err::File::open(device)?
         .take(label::NEEDED as u64)
@@ -183,9 +183,9 @@ fn labelled(device: &Path, cloud: Option<Cloud>) -> std::io::Result<Option<(File
 /// A disk of Basalt's own label has to have its file; those of clouds may carry nothing for a node.
 fn read_config(device: &Path, system: FileSystem, kind: DiskKind) -> Result<Option<Found>, SourceError> {
     let place = format!("{} on {}", kind.file, device.display());
-    let failed = |error: rustix::io::Errno| SourceError::Read {
+    let failed = |source: io::Error| SourceError::Read {
         place: place.clone(),
-        source: error.into(),
+        source,
     };
     let mount = || {
         let context = fsopen(system.name(), FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -198,7 +198,7 @@ fn read_config(device: &Path, system: FileSystem, kind: DiskKind) -> Result<Opti
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, careful)
     };
-    let mount = mount().map_err(failed)?;
+    let mount = mount().map_err(|error| failed(error.into()))?;
     // No link on the disk may lead to a file of the machine.
     let open = |file: &str| {
         let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -214,12 +214,35 @@ fn read_config(device: &Path, system: FileSystem, kind: DiskKind) -> Result<Opti
                 ..found
             })
         }),
-        Err(rustix::io::Errno::NOENT) if kind.label != DISK_LABEL => Ok(None),
-        Err(rustix::io::Errno::NOENT) => Err(SourceError::NoFile {
-            place: device.display().to_string(),
-            file: DISK_FILE,
-        }),
-        Err(error) => Err(failed(error)),
+        Err(rustix::io::Errno::NOENT) => {
+            if system == FileSystem::Vfat {
+                read_fat_root(device).map_err(failed)?;
+            }
+            match kind.label == DISK_LABEL {
+                true => Err(SourceError::NoFile {
+                    place: device.display().to_string(),
+                    file: DISK_FILE,
+                }),
+                false => Ok(None),
+            }
+        }
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// Reads the root folder of a FAT file system: the kernel passes over blocks of a folder that it cannot read, and then finds no file.
+fn read_fat_root(device: &Path) -> io::Result<()> {
+    let mut file = fs_err::File::open(device)?;
+    let mut start = Vec::new();
+    file.by_ref().take(512).read_to_end(&mut start)?;
+    let Some(root) = label::fat_root(&start) else {
+        return Ok(());
+    };
+    file.seek(SeekFrom::Start(root.start))?;
+    let length = root.end - root.start;
+    match io::copy(&mut file.take(length), &mut io::sink())? == length {
+        true => Ok(()),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 
@@ -277,6 +300,21 @@ mod tests {
             fs_err::write(file.path(), disk).unwrap();
             let found = labelled(file.path(), Some(Cloud::OpenStack)).unwrap();
             assert_eq!(found.map(|(_, kind)| kind.file), expected, "{label}");
+        }
+    }
+
+    #[test]
+    fn a_root_folder_that_is_cut_off_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut disk = vec![0_u8; 65536];
+        disk[11..19].copy_from_slice(&[0, 2, 4, 1, 0, 2, 0, 2]);
+        disk[22] = 8;
+        fs_err::write(file.path(), &disk).unwrap();
+        assert!(read_fat_root(file.path()).is_ok());
+        for end in [8192, 25087] {
+            fs_err::write(file.path(), &disk[..end]).unwrap();
+            let error = read_fat_root(file.path()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
         }
     }
 

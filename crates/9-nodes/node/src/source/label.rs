@@ -2,6 +2,8 @@
 //!
 //! udev knows labels too, but only once it has looked at every device; the agent runs before that.
 
+use std::ops::Range;
+
 /// A kind of file system that a config disk can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileSystem {
@@ -62,6 +64,30 @@ pub fn read(start: &[u8]) -> Option<(FileSystem, String)> {
     None
 }
 
+/// Bytes of the root folder of the FAT file system that begins with these bytes, of one of any length its first cluster (Microsoft's
+/// FAT specification, 3.1 to 3.5).
+pub fn fat_root(start: &[u8]) -> Option<Range<u64>> {
+    let field = |at: usize, length: usize| {
+        let bytes = start.get(at..at + length)?.iter().rev();
+        Some(bytes.fold(0, |number: u64, byte| (number << 8) | u64::from(*byte)))
+    };
+    let sector = field(11, 2)?;
+    let table = match field(22, 2)? {
+        0 => field(36, 4)?,
+        sectors => sectors,
+    };
+    let after_tables = (field(14, 2)? + field(16, 1)? * table) * sector;
+    match field(17, 2)? {
+        // FAT32, whose clusters are counted from 2.
+        0 => {
+            let cluster = field(13, 1)? * sector;
+            let root = after_tables + field(44, 4)?.checked_sub(2)? * cluster;
+            Some(root..root + cluster)
+        }
+        entries => Some(after_tables..after_tables + entries * 32),
+    }
+}
+
 /// Returns `true` if a device that begins with these bytes has a UDF file system, beside ISO 9660 perhaps: one of its volume
 /// structure descriptors is `NSR02` or `NSR03` (ECMA-167, part 3, 9.1). The label is further back than what is read here.
 pub fn has_udf(start: &[u8]) -> bool {
@@ -111,6 +137,21 @@ mod tests {
     }
 
     #[test]
+    fn the_root_folder_of_fat_is_found() {
+        // Sectors of 512 bytes, one in front of two tables of 8; 512 entries.
+        let fat16 = device(&[(11, &[0, 2, 4, 1, 0, 2, 0, 2]), (22, &[8, 0])]);
+        assert_eq!(fat_root(&fat16), Some(8704..25088));
+        // Clusters of 8 sectors, 32 sectors in front of two tables of 1000; the root is cluster 3.
+        let fat32 = device(&[
+            (11, &[0, 2, 8, 32, 0, 2, 0, 0]),
+            (36, &[0xe8, 3, 0, 0]),
+            (44, &[3, 0, 0, 0]),
+        ]);
+        assert_eq!(fat_root(&fat32), Some(1_044_480..1_048_576));
+        assert_eq!(fat_root(&[0; 16]), None);
+    }
+
+    #[test]
     fn udf_is_known_by_its_descriptors() {
         let begin: (usize, &[u8]) = (32769, b"BEA01");
         assert!(has_udf(&device(&[begin, (34817, b"NSR02"), (36865, b"TEA01")])));
@@ -131,6 +172,7 @@ mod tests {
         #[test]
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
             let _ = read(&bytes);
+            let _ = fat_root(&bytes);
             let _ = has_udf(&bytes);
             let _ = has_udf(&[&vec![0; DESCRIPTORS][..], &bytes].concat());
         }
