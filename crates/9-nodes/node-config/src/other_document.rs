@@ -5,6 +5,7 @@
 use basalt_document::Finding;
 use basalt_document::spelling::closest;
 
+use crate::kubeconfig::{self, Credentials};
 use crate::token::BootstrapToken;
 
 /// Kinds of objects, with what leads from one to a NodeConfig. Of several in a file, the first of this list counts.
@@ -101,16 +102,12 @@ fn values<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
     text.lines().filter_map(of_line).collect()
 }
 
-/// Returns `true` for a kubeconfig whose user has a bootstrap token.
+/// Returns `true` for a kubeconfig whose current context has a bootstrap token.
 fn has_bootstrap_token(text: &str) -> bool {
-    let mut after = text.split("token:").skip(1);
-    after.any(|rest| {
-        let word = rest
-            .trim_start()
-            .split([' ', '\t', '\r', '\n', '}', ','])
-            .next()
-            .unwrap_or_default();
-        word.trim_matches(['"', '\'']).parse::<BootstrapToken>().is_ok()
+    let (access, _) = kubeconfig::read_embedded(text);
+    access.is_some_and(|access| match access.credentials {
+        Credentials::Token(token) => token.parse::<BootstrapToken>().is_ok(),
+        Credentials::None | Credentials::Certificate { .. } => false,
     })
 }
 
@@ -177,14 +174,6 @@ mod tests {
                 "netplan",
             ),
             ("apiVersion: v1\nkind: Config\nclusters: []\n", "from-join --kubeconfig"),
-            (
-                "kind: Config\nusers:\n- name: a\n  user: { token: \"abcdef.0123456789abcdef\" }\n",
-                "`cluster.kubeconfig` of a NodeConfig, below `|`",
-            ),
-            (
-                "kind: Config\nusers:\n- name: a\n  user:\n    token: eyJhbGciOiJSUzI1NiJ9\n",
-                "from-join --kubeconfig",
-            ),
             ("#!/bin/sh\n", "user data of a machine"),
             ("#cloud-config-archive\n- a\n", "user data of a machine"),
             ("{\"ignition\": {\"version\": \"3.4.0\"}}", "user data of a machine"),
@@ -195,6 +184,30 @@ mod tests {
             ),
         ] {
             assert!(said(text).contains(words), "{text}{}", said(text));
+        }
+    }
+
+    #[test]
+    fn kubeconfigs_for_nodes_are_told_from_others() {
+        let kubeconfig = |user: &str| {
+            format!(
+                "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters:\n- name: c\n  cluster: {{ server: 'https://a.example' }}\n\
+                 contexts:\n- name: a\n  context: {{ cluster: c, user: u }}\nusers:\n- name: u\n  user: {user}\n"
+            )
+        };
+        let for_nodes = said(&kubeconfig("{ token: \"abcdef.0123456789abcdef\" }"));
+        assert!(
+            for_nodes.contains("`cluster.kubeconfig` of a NodeConfig, below `|`"),
+            "{for_nodes}"
+        );
+        for user in [
+            "{ token: eyJhbGciOiJSUzI1NiJ9 }",
+            "{ client-certificate-data: YQ==, client-key-data: Yg== } # was token: abcdef.0123456789abcdef",
+            "{ token: eyJhbGciOiJSUzI1NiJ9 }\n- name: other\n  user: { token: abcdef.0123456789abcdef }",
+            "{ token: [",
+        ] {
+            let text = kubeconfig(user);
+            assert!(said(&text).contains("from-join --kubeconfig"), "{text}{}", said(&text));
         }
     }
 
