@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crate::HostCronJob;
 use crate::host_files::HostFiles;
 use crate::programs::program;
 use crate::redaction::first_word;
 use crate::syntax::is_name;
-use crate::{HostCronJob, UnobservedReason};
 
 /// Folders whose scripts are run at times.
 const FOLDERS: [&str; 4] = ["hourly", "daily", "weekly", "monthly"];
@@ -26,8 +26,6 @@ const NAMES: [&str; 19] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "mon", "tue", "wed", "thu",
     "fri", "sat", "sun",
 ];
-/// Jobs that are kept at most.
-const MOST_JOBS: usize = 500;
 const ANACRONTAB: &str = "/etc/anacrontab";
 
 /// Reads the tables of the system and of accounts, and the folders of scripts.
@@ -76,10 +74,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) -> V
             });
         }
     }
-    if let Some(first) = jobs.get(MOST_JOBS) {
-        files.miss(&first.file, UnobservedReason::TooMany);
-    }
-    jobs.truncate(MOST_JOBS);
+    files.bound_by(&mut jobs, |job| &job.file);
     jobs
 }
 
@@ -176,6 +171,7 @@ fn is_time(field: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::UnobservedReason;
 
     #[test]
     fn commands_have_no_arguments() {
@@ -246,7 +242,7 @@ mod tests {
         )
         .expect("written");
         let mut files = HostFiles::new(root.path());
-        assert_eq!(read(&mut files, &BTreeSet::new()).len(), MOST_JOBS);
+        assert_eq!(read(&mut files, &BTreeSet::new()).len(), 4096);
         let missed = files.finish();
         assert_eq!(missed.len(), 1);
         assert_eq!(
