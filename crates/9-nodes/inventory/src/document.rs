@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::InventoryError;
 use crate::cleaning::clean;
+use crate::network::bonding;
 
 mod kubernetes;
 mod network;
@@ -155,7 +156,9 @@ impl HostInventory {
         if found != u64::from(VERSION) {
             return Err(InventoryError::Version { found });
         }
-        serde_json::from_value(clean(value)).map_err(format)
+        let mut inventory: Self = serde_json::from_value(clean(value)).map_err(format)?;
+        inventory.network.bonds.iter_mut().for_each(bonding::name_numbers);
+        Ok(inventory)
     }
 
     /// Inventory with clean texts.

@@ -24,10 +24,10 @@ const PARAMETERS: &str = "BOOT_IMAGE amd_iommu amd_pstate apparmor audit cgroup_
     systemd.legacy_systemd_cgroup_controller systemd.log_level systemd.mask systemd.show_status \
     systemd.unified_cgroup_hierarchy systemd.unit transparent_hugepage tsc tsx tsx_async_abort usbcore.autosuspend \
     vconsole.keymap vga video vt.handoff zswap.compressor zswap.enabled zswap.max_pool_percent";
-/// Parameters without a value.
+/// Parameters that have no value.
 const SWITCHES: &str = "--- auto autoinstall debug emergency fastboot noapic noefi nofb nohpet nokaslr nolapic nomce nomodeset \
     nopti nosmap nosmep nosmt nosplash nospectre_v1 nospectre_v2 noswap notsc nousb nowatchdog nox2apic quiet rescue rhgb ro \
-    rootwait rw single splash text threadirqs";
+    rw single splash text threadirqs";
 /// Ways of naming the device of a root.
 const ROOTS: [&str; 6] = ["/dev/", "UUID=", "PARTUUID=", "LABEL=", "PARTLABEL=", "ZFS="];
 /// Options of modules whose values are words that anybody may know.
@@ -253,6 +253,8 @@ mod tests {
             ("rootpw=12345678", "rootpw=*"),
             ("initrd=u:x@h", "initrd=*"),
             ("quiet", "quiet"),
+            ("rootwait", "rootwait"),
+            ("rootwait=60", "rootwait=60"),
             ("hunter", "*"),
             ("aGVsbG8=", "*"),
             ("aGVsbG8==", "*"),

@@ -3,8 +3,8 @@
 use basalt_document::Document;
 use serde_json::{Map, Value};
 
-use crate::network::{bonding, default_route};
-use crate::redaction::{HIDDEN, clipped, lists};
+use crate::network::{bonding, default_route, push_once};
+use crate::redaction::{clipped, known_or_hidden, lists};
 use crate::{HostBond, HostInterface, HostNetwork, HostRoute, HostVlan};
 
 /// Keys of `network` that are not devices.
@@ -186,18 +186,9 @@ fn others(settings: &Value) -> Vec<String> {
     names
 }
 
-fn push_once(names: &mut Vec<String>, name: String) {
-    if !names.contains(&name) {
-        names.push(name);
-    }
-}
-
 /// Name of a key that netplan has; `*` for another word.
 fn name(key: &str) -> String {
-    match lists(NAMES, key) {
-        true => key.to_owned(),
-        false => HIDDEN.to_owned(),
-    }
+    known_or_hidden(NAMES, key)
 }
 
 /// Returns `true` for a setting that says what is so without it.
@@ -234,18 +225,8 @@ fn bond(device: &str, settings: &Value) -> HostBond {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let word = match key.as_str() {
-            "mode" => bonding::mode(&text),
-            "lacp-rate" => bonding::lacp_rate(&text),
-            "transmit-hash-policy" => bonding::hash_policy(&text),
-            _ => None,
-        };
-        match (key.as_str(), word) {
-            ("mode", Some(word)) => made.mode = Some(word),
-            ("lacp-rate", Some(word)) => made.lacp_rate = Some(word),
-            (_, Some(word)) => made.hash_policy = Some(word),
-            ("mii-monitor-interval", None) if bonding::is_interval_of_node(&text) => {}
-            (key, None) => push_once(&mut made.others, name(key)),
+        if !bonding::apply(&mut made, key, &text) {
+            push_once(&mut made.others, name(key));
         }
     }
     made

@@ -121,8 +121,8 @@ fn networkd_interface(text: &str) -> HostInterface {
                 let name = setting_name(&setting);
                 // Without a value, a setting takes back what was set before.
                 let is_none = value.is_empty() && !name.contains(HIDDEN);
-                if !is_none && !interface.others.contains(&name) {
-                    interface.others.push(name);
+                if !is_none {
+                    push_once(&mut interface.others, name);
                 }
             }
         }
@@ -149,6 +149,13 @@ fn is_default(section: &str, key: &str, value: &str) -> bool {
         Some(true) => lists(DEFAULT_ON, &name),
         Some(false) => lists(DEFAULT_OFF, &name),
         None => lists(DEFAULT_WORDS, &format!("{name}={}", value.to_ascii_lowercase())),
+    }
+}
+
+/// Adds a name to a list that does not have it.
+pub(crate) fn push_once(names: &mut Vec<String>, name: String) {
+    if !names.contains(&name) {
+        names.push(name);
     }
 }
 

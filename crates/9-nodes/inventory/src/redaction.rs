@@ -175,6 +175,14 @@ pub(crate) fn lists(names: &str, name: &str) -> bool {
     names.split_whitespace().any(|known| known == name)
 }
 
+/// Name that is in a list of names with spaces between them; `*` for another word.
+pub(crate) fn known_or_hidden(names: &str, name: &str) -> String {
+    match lists(names, name) {
+        true => name.to_owned(),
+        false => HIDDEN.to_owned(),
+    }
+}
+
 /// First word of a command line, settings of variables before it and signs of systemd (`-`, `@`, `+`) left out. `None` where it can
 /// be something else than a program.
 pub(crate) fn first_word(command: &str) -> Option<String> {

@@ -1,5 +1,7 @@
 //! Forms of text files: assignments, sections of units, words.
 
+use crate::redaction::known_or_hidden;
+
 /// Assignments of a file of a shell or of systemd's EnvironmentFile: `KEY=value`, with quotes and `export`.
 pub(crate) fn assignments(text: &str) -> Vec<(String, String)> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
@@ -83,14 +85,10 @@ const SECTIONS: &str = "Address Automount BFIFO BatmanAdvanced Bond BridgeFDB Br
 
 /// Name of a setting with its section: `Service.LimitNOFILE`; `*` in place of a word that is none.
 pub(crate) fn setting_name(setting: &Setting) -> String {
-    let known = |names: &str, name: &str| match names.split_whitespace().any(|known| known == name) {
-        true => name.to_owned(),
-        false => crate::redaction::HIDDEN.to_owned(),
-    };
     format!(
         "{}.{}",
-        known(SECTIONS, &setting.section),
-        known(OF_SYSTEMD, &setting.key)
+        known_or_hidden(SECTIONS, &setting.section),
+        known_or_hidden(OF_SYSTEMD, &setting.key)
     )
 }
 

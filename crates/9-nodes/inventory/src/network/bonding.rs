@@ -1,5 +1,7 @@
 //! Words of the kernel's bonding driver. Files may have its numbers in their place.
 
+use crate::HostBond;
+
 /// Modes, by their numbers.
 const MODES: [&str; 7] = [
     "balance-rr",
@@ -15,24 +17,31 @@ const LACP_RATES: [&str; 2] = ["slow", "fast"];
 /// Policies of hashes.
 const HASH_POLICIES: [&str; 6] = ["layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac"];
 
-/// Name of a mode; `None` for what the kernel does not know.
-pub(crate) fn mode(text: &str) -> Option<String> {
-    word(&MODES, text)
+/// Sets a parameter of a bond, whose key is one of netplan or of ifupdown. Returns `false` for another parameter, and for a value
+/// that the kernel does not know. The interval at which a node's bonds look at their links, too, has no field.
+pub(crate) fn apply(bond: &mut HostBond, key: &str, text: &str) -> bool {
+    let (field, words) = match key {
+        "mode" => (&mut bond.mode, MODES.as_slice()),
+        "lacp-rate" => (&mut bond.lacp_rate, LACP_RATES.as_slice()),
+        "transmit-hash-policy" | "xmit-hash-policy" => (&mut bond.hash_policy, HASH_POLICIES.as_slice()),
+        "mii-monitor-interval" | "miimon" => return text.trim_end_matches("ms") == "100",
+        _ => return false,
+    };
+    let Some(word) = word(words, text) else { return false };
+    *field = Some(word);
+    true
 }
 
-/// Name of a rate of LACP.
-pub(crate) fn lacp_rate(text: &str) -> Option<String> {
-    word(&LACP_RATES, text)
-}
-
-/// Name of a policy of hashes.
-pub(crate) fn hash_policy(text: &str) -> Option<String> {
-    word(&HASH_POLICIES, text)
-}
-
-/// Returns `true` for the interval at which a node's bonds look at their links, too: 100 ms.
-pub(crate) fn is_interval_of_node(text: &str) -> bool {
-    text.trim_end_matches("ms") == "100"
+/// Names numbers in the parameters of a bond: inventories of older programs have them as files do.
+pub(crate) fn name_numbers(bond: &mut HostBond) {
+    for (field, words) in [
+        (&mut bond.mode, MODES.as_slice()),
+        (&mut bond.lacp_rate, LACP_RATES.as_slice()),
+        (&mut bond.hash_policy, HASH_POLICIES.as_slice()),
+    ] {
+        let named = field.as_deref().and_then(|text| word(words, text));
+        *field = named.or_else(|| field.take());
+    }
 }
 
 fn word(words: &[&str], text: &str) -> Option<String> {
@@ -46,12 +55,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_named() {
-        assert_eq!(mode("4").as_deref(), Some("802.3ad"));
-        assert_eq!(mode("802.3AD").as_deref(), Some("802.3ad"));
-        assert_eq!((mode("7"), mode("lacp")), (None, None));
-        assert_eq!(lacp_rate("1").as_deref(), Some("fast"));
-        assert_eq!(hash_policy("1").as_deref(), Some("layer3+4"));
-        assert!(is_interval_of_node("100") && is_interval_of_node("100ms") && !is_interval_of_node("1000"));
+    fn parameters_have_the_words_of_the_kernel() {
+        let mut bond = HostBond::default();
+        for (key, text, is_known) in [
+            ("mode", "4", true),
+            ("mode", "7", false),
+            ("mode", "lacp", false),
+            ("lacp-rate", "1", true),
+            ("xmit-hash-policy", "1", true),
+            ("miimon", "100", true),
+            ("mii-monitor-interval", "100ms", true),
+            ("miimon", "1000", false),
+            ("updelay", "1", false),
+        ] {
+            assert_eq!(apply(&mut bond, key, text), is_known, "{key} {text}");
+        }
+        let words = [&bond.mode, &bond.lacp_rate, &bond.hash_policy].map(Option::as_deref);
+        assert_eq!(words, [Some("802.3ad"), Some("fast"), Some("layer3+4")]);
+        assert!(apply(&mut bond, "mode", "802.3AD") && apply(&mut bond, "transmit-hash-policy", "2"));
+        assert_eq!(
+            (bond.mode.as_deref(), bond.hash_policy.as_deref()),
+            (Some("802.3ad"), Some("layer2+3"))
+        );
+    }
+
+    #[test]
+    fn numbers_of_older_inventories_are_named() {
+        let mut bond = HostBond {
+            mode: Some("1".to_owned()),
+            hash_policy: Some("x".to_owned()),
+            ..HostBond::default()
+        };
+        name_numbers(&mut bond);
+        assert_eq!(
+            (bond.mode.as_deref(), bond.lacp_rate, bond.hash_policy.as_deref()),
+            (Some("active-backup"), None, Some("x"))
+        );
     }
 }

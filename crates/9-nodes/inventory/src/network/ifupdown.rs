@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::{bonding, default_route};
+use super::{bonding, default_route, push_once};
 use crate::host_files::HostFiles;
-use crate::redaction::{HIDDEN, clipped, hosts, lists};
+use crate::redaction::{clipped, hosts, known_or_hidden, lists};
 use crate::syntax::lines;
 use crate::{HostBond, HostInterface, HostNetwork, HostRoute, HostVlan};
 
@@ -68,7 +68,7 @@ fn add(network: &mut HostNetwork, text: &str) -> bool {
             let interface = interface(network, &name);
             interface.dhcp |= values.contains(&"dhcp") || values.contains(&"auto");
             if values.get(2).is_some_and(|method| !METHODS.contains(method)) {
-                add_other(interface, "method");
+                push_once(&mut interface.others, "method".to_owned());
             }
             if let Some((link, id)) = name
                 .rsplit_once('.')
@@ -116,7 +116,7 @@ fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
         "dns-search" => interface.search.extend(hosts(words())),
         "up" | "post-up" => match route(values) {
             Some(route) => interface.routes.push(route),
-            None => add_other(interface, &key),
+            None => push_once(&mut interface.others, key.clone()),
         },
         // What takes a route away again, and what follows from the address.
         "down" | "pre-down" | "post-down" if values.contains(&"route") => {}
@@ -126,38 +126,22 @@ fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
                 let name = other.strip_prefix(*kind);
                 name.is_some_and(|name| lists(names, name))
             });
-            match lists(OPTIONS, other) || is_of_kind {
-                true => add_other(interface, other),
-                false => add_other(interface, HIDDEN),
-            }
+            let name = match is_of_kind {
+                true => other.to_owned(),
+                false => known_or_hidden(OPTIONS, other),
+            };
+            push_once(&mut interface.others, name);
         }
-    }
-}
-
-/// Names an option that is not read.
-fn add_other(interface: &mut HostInterface, name: &str) {
-    if !interface.others.iter().any(|other| other == name) {
-        interface.others.push(name.to_owned());
     }
 }
 
 /// Applies a parameter of a bond, or names it.
 fn bond_parameter(bond: &mut HostBond, parameter: &str, first: &str, values: &[&str]) {
-    match parameter {
-        "slaves" | "ports" => {
-            let members = hosts(values.iter().copied());
-            bond.members.extend(members.filter(|member| member != "none"));
-        }
-        "mode" if bonding::mode(first).is_some() => bond.mode = bonding::mode(first),
-        "lacp-rate" if bonding::lacp_rate(first).is_some() => bond.lacp_rate = bonding::lacp_rate(first),
-        "xmit-hash-policy" if bonding::hash_policy(first).is_some() => bond.hash_policy = bonding::hash_policy(first),
-        "miimon" if bonding::is_interval_of_node(first) => {}
-        other => {
-            let name = if lists(OF_BONDS, other) { other } else { HIDDEN };
-            if !bond.others.iter().any(|known| known == name) {
-                bond.others.push(name.to_owned());
-            }
-        }
+    if ["slaves", "ports"].contains(&parameter) {
+        let members = hosts(values.iter().copied());
+        bond.members.extend(members.filter(|member| member != "none"));
+    } else if !bonding::apply(bond, parameter, first) {
+        push_once(&mut bond.others, known_or_hidden(OF_BONDS, parameter));
     }
 }
 
