@@ -84,6 +84,18 @@ impl DocumentNode {
         }
     }
 
+    /// Value that a step leads to, with the place of its key; an item of a list has none.
+    fn step(&self, step: &Step) -> Option<(&Self, Option<&Span>)> {
+        match (step, &self.kind) {
+            (Step::Key(key), Kind::Object(entries)) => {
+                let entry = entries.get(key)?;
+                Some((&entry.value, Some(&entry.key_span)))
+            }
+            (Step::Index(index), Kind::List(items)) => Some((items.get(*index)?, None)),
+            _ => None,
+        }
+    }
+
     /// Step to the entry or item that a place is in, and its value unless the place is in the key.
     fn step_to(&self, place: &Span) -> Option<(Step, Option<&Self>)> {
         let is_in = |span: &Span| span.start <= place.start && place.end <= span.end;
@@ -371,27 +383,13 @@ impl Document {
 
     /// Places a finding at the value of a path; if there is no such value, at the nearest one around it.
     pub fn at(&self, path: &Path, finding: Finding) -> Problem {
-        let (mut node, mut span) = (&self.root, self.root.span.start..self.root.span.start);
-        for step in &path.0 {
-            let (next, key) = match (step, &node.kind) {
-                (Step::Key(key), Kind::Object(_)) => match node.get(key) {
-                    Some(entry) => (&entry.value, Some(entry.key_span.clone())),
-                    None => break,
-                },
-                (Step::Index(index), Kind::List(items)) => match items.get(*index) {
-                    Some(item) => (item, None),
-                    None => break,
-                },
-                _ => break,
-            };
-            node = next;
+        let span = match self.along(path).last() {
+            None => self.root.span.start..self.root.span.start,
+            Some((node, _)) if self.is_in_one_line(&node.span) => node.span.clone(),
             // Values that are empty or have several lines are marked at their key.
-            span = if self.is_in_one_line(&node.span) {
-                node.span.clone()
-            } else {
-                key.unwrap_or_else(|| self.first_line(&node.span))
-            };
-        }
+            Some((_, Some(key))) => key.clone(),
+            Some((node, None)) => self.first_line(&node.span),
+        };
         self.at_span(span, finding)
     }
 
@@ -409,26 +407,21 @@ impl Document {
 
     /// Places a finding at the key that a path ends with; if there is no such key, where [`Document::at`] places it.
     pub fn at_key(&self, path: &Path, finding: Finding) -> Problem {
-        let mut node = Some(&self.root);
-        let mut span = None;
-        for step in &path.0 {
-            let (next, key) = match (step, node.map(|node| &node.kind)) {
-                (Step::Key(key), Some(Kind::Object(entries))) => {
-                    let entry = entries.get(key);
-                    (
-                        entry.map(|entry| &entry.value),
-                        entry.map(|entry| entry.key_span.clone()),
-                    )
-                }
-                (Step::Index(index), Some(Kind::List(items))) => (items.get(*index), None),
-                _ => (None, None),
-            };
-            (node, span) = (next, key);
+        let last = path.0.len().checked_sub(1);
+        match last.and_then(|last| self.along(path).nth(last)) {
+            Some((_, Some(key))) => self.at_span(key.clone(), finding),
+            _ => self.at(path, finding),
         }
-        match span {
-            Some(span) => self.at_span(span, finding),
-            None => self.at(path, finding),
-        }
+    }
+
+    /// Values along a path as far as the document has them, each with the place of its key; items of lists have none.
+    fn along<'d>(&'d self, path: &'d Path) -> impl Iterator<Item = (&'d DocumentNode, Option<&'d Span>)> {
+        let mut node = &self.root;
+        path.0.iter().map_while(move |step| {
+            let (next, key) = node.step(step)?;
+            node = next;
+            Some((next, key))
+        })
     }
 
     /// Places a finding at a range of bytes.
@@ -542,5 +535,26 @@ mod tests {
         }
         let key = document.at_key(&a.key("b"), Finding::error("", ""));
         assert_eq!(document.steps_to(&key), a.key("b").0);
+        let place = |problem: Problem| {
+            let (start, length) = (problem.span.offset(), problem.span.len());
+            text.get(start..start + length)
+                .map(str::to_owned)
+                .expect("a place in the text")
+        };
+        let key = |path: &Path| place(document.at_key(path, Finding::error("", "")));
+        assert_eq!(
+            (key(&a.key("b")), key(&d.index(0).key("e"))),
+            ("b".to_owned(), "e".to_owned())
+        );
+        // An item has no key, and what is not there is marked at what is around it.
+        assert_eq!(
+            (key(&a.key("b").index(1)), key(&a.key("x"))),
+            ("2".to_owned(), "a".to_owned())
+        );
+        assert_eq!(place(of(&a.key("b").key("x"))), "[1, 2]");
+        assert_eq!(
+            (place(of(&Path::root())), place(of(&d.index(7)))),
+            (String::new(), "d".to_owned())
+        );
     }
 }

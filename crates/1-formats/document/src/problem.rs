@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode, SourceSpan};
 
-use crate::document::Finding;
-use crate::excerpt::DocumentText;
+use crate::document::{Finding, Span, place};
+use crate::excerpt::{DocumentText, LineIndex};
 use crate::redaction::{outline, redact};
 
 /// Most characters of a message, which may repeat a text of the file.
@@ -49,6 +49,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Places a finding at a range of bytes of a text that is no document.
+    pub fn at(text: &str, span: Span, finding: Finding) -> Self {
+        place(text, &LineIndex::new(text), span, finding)
+    }
+
     fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -145,16 +150,7 @@ impl Problems {
 
     /// Returns a problem of a whole file.
     pub fn of_file(source: NamedSource<Arc<str>>, finding: Finding) -> Self {
-        let problem = Problem {
-            kind: ProblemKind::default(),
-            severity: finding.severity,
-            message: finding.message,
-            label: finding.label,
-            help: finding.help,
-            span: (0, 0).into(),
-            line: 1,
-            column: 1,
-        };
+        let problem = Problem::at("", 0..0, finding);
         Self::new(source, vec![problem])
     }
 

@@ -11,14 +11,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use basalt_document::problem::{Problem, ProblemKind, Problems};
+use basalt_document::problem::{Problem, Problems};
 use basalt_document::{Document, Finding, Path, Step, schema};
 use basalt_node_config::encoding::decode_base64;
 use basalt_node_config::name::{HostName, ServerName};
 use basalt_node_config::raw as node_config;
 use miette::NamedSource;
 
-use crate::findings::{Findings, problem_at, problems_of};
+use crate::findings::{Findings, problems_of};
 use crate::origins::{Origins, setting};
 use crate::request::JoinRequest;
 use crate::{configuration, redaction};
@@ -110,7 +110,7 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         Err(_) if !replaced.is_empty() => {
             let found = replaced
                 .into_iter()
-                .map(|(span, finding)| problem_at(&text, span, finding));
+                .map(|(span, finding)| Problem::at(&text, span, finding));
             return Err(problems_of(name, &text, found.collect()).outlined(redaction::is_key));
         }
         Err(problems) => return Err(redaction::without_secrets(&problems)),
@@ -224,16 +224,7 @@ fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
         true => redaction::redact(first).into(),
         false => "*".repeat(first.len()).into(),
     };
-    let problem = Problem {
-        kind: ProblemKind::default(),
-        severity: finding.severity,
-        message: finding.message,
-        label: finding.label,
-        help: finding.help,
-        span: (0, first.len()).into(),
-        line: 1,
-        column: 1,
-    };
+    let problem = Problem::at(&first, 0..first.len(), finding);
     Problems::new(NamedSource::new(name, first), vec![problem])
 }
 

@@ -1,10 +1,10 @@
 //! JoinConfiguration: the file of `kubeadm join --config`, which Cluster API writes, too.
 
-use basalt_document::problem::Problems;
+use basalt_document::problem::{Problem, Problems};
 use basalt_document::{Document, Finding, Path, schema};
 use basalt_node_config::raw as node_config;
 
-use crate::findings::{Findings, problem_at, problems_of};
+use crate::findings::{Findings, problems_of};
 use crate::kubelet_flags::{KubeletFlags, is_runtime_endpoint, setting_of, taint_effect};
 use crate::origins::{Origins, setting};
 use crate::pin::{CaPin, PinSet};
@@ -35,7 +35,7 @@ pub fn read(name: &str, text: &str) -> Result<(JoinRequest, Problems), Problems>
 /// With all that is wrong, each at its place.
 pub fn read_placed(name: &str, text: &str) -> Result<(JoinRequest, Origins, Problems), Problems> {
     let alone = documents::only(text, "JoinConfiguration")
-        .map_err(|(span, finding)| problems_of(name, text, vec![problem_at(text, span, finding)]))?;
+        .map_err(|(span, finding)| problems_of(name, text, vec![Problem::at(text, span, finding)]))?;
     let document = Document::parse(name, &alone.text).map_err(|problems| redaction::without_secrets(&problems))?;
     let (raw, mut found) = schema::decode_what_fits::<raw::JoinConfiguration>(&document);
     let others = alone.others.into_iter();

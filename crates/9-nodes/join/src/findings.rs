@@ -1,10 +1,9 @@
 //! Findings about one document, while its raw values are turned into checked ones.
 
-use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use basalt_document::problem::{Problem, ProblemKind, Problems};
+use basalt_document::problem::{Problem, Problems};
 use basalt_document::{Document, Finding, Path, Step};
 use miette::NamedSource;
 
@@ -90,27 +89,6 @@ impl<'d> Findings<'d> {
             Some(value) if problems.errors() == 0 => Ok((value, problems)),
             _ => Err(problems),
         }
-    }
-}
-
-/// Most bytes that are marked.
-const WIDEST: usize = 200;
-
-/// Places a finding at a range of bytes of a text that cannot be read as a document.
-pub(crate) fn problem_at(text: &str, span: Range<usize>, finding: Finding) -> Problem {
-    let start = text.floor_char_boundary(span.start);
-    let end = text.floor_char_boundary(span.end.clamp(start, start + WIDEST));
-    let before = text.get(..start).unwrap_or_default();
-    let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
-    Problem {
-        kind: ProblemKind::default(),
-        severity: finding.severity,
-        message: finding.message,
-        label: finding.label,
-        help: finding.help,
-        span: (start, end - start).into(),
-        line: before.matches('\n').count() + 1,
-        column: line.chars().count() + 1,
     }
 }
 

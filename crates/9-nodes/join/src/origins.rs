@@ -94,7 +94,6 @@ mod tests {
     use basalt_document::{Finding, Path};
 
     use super::*;
-    use crate::findings::problem_at;
 
     const MADE: &str = "cluster:\n  bootstrapToken: abcdef.0123456789abcdef\nregistries:\n- host: a\n  mirrors:\n  - url: b\n- host: c\n";
 
@@ -104,7 +103,7 @@ mod tests {
         let mut origins = Origins::new("user-data", text);
         let place = |part: &str| {
             let start = text.find(part).unwrap();
-            problem_at(text, start..start + part.len(), Finding::error("", ""))
+            Problem::at(text, start..start + part.len(), Finding::error("", ""))
         };
         let mut first = setting(&["registries"]);
         first.push(Step::Index(0));
@@ -138,7 +137,7 @@ mod tests {
         for at in [0, 2] {
             origins.add(
                 setting(&["registries"]),
-                problem_at(text, at..at + 1, Finding::error("", "")),
+                Problem::at(text, at..at + 1, Finding::error("", "")),
             );
         }
         let made = Document::parse("made", MADE).unwrap();

@@ -4,7 +4,6 @@ use basalt_document::problem::Problem;
 use basalt_document::{Finding, Path};
 
 use super::{Reader, files};
-use crate::findings::problem_at;
 
 /// Most settings whose lines are looked for: each costs a look at the whole text. Linux has some 1,000 in all.
 const MOST: usize = 2000;
@@ -26,7 +25,7 @@ impl Reader<'_> {
         let placed = (known..).zip(file.settings).map(|(number, setting)| PlacedSysctl {
             place: match number < MOST {
                 true => {
-                    let of_content = problem_at(content, setting.span, Finding::warning("", ""));
+                    let of_content = Problem::at(content, setting.span, Finding::warning("", ""));
                     self.relocated(&place, content, &of_content)
                 }
                 false => whole.clone(),
