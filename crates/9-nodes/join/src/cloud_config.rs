@@ -25,6 +25,7 @@ use crate::{configuration, redaction};
 
 mod collected;
 mod commands;
+mod content;
 mod files;
 mod hosts_file;
 mod jinja;
@@ -417,49 +418,16 @@ impl Reader<'_> {
             Ok((request, origins, warnings)) => (Some(request), origins, warnings),
             Err(problems) => (None, Origins::default(), problems),
         };
+        let content = self.placed_content(place.key("content"), content);
         for (setting, of_content) in origins.into_places() {
-            let of_whole = self.relocated(&place.key("content"), content, &of_content);
+            let of_whole = self.relocated(&content, &of_content);
             self.findings.origin_at(setting, of_whole);
         }
         for problem in problems.iter() {
-            let problem = self.relocated(&place.key("content"), content, problem);
+            let problem = self.relocated(&content, problem);
             self.findings.add(problem);
         }
         self.data.request = request;
-    }
-
-    /// A problem of a file's content, at its place in the bootstrap data: the content of a literal block (`|`) is there
-    /// line by line, with an indentation. Of encoded content, the key is marked.
-    fn relocated(&self, place: &Path, content: &str, problem: &Problem) -> Problem {
-        let finding = |message: String| Finding {
-            severity: problem.severity,
-            message,
-            label: problem.label.clone(),
-            help: problem.help.clone(),
-        };
-        let key = self.document.at(place, finding(problem.message.clone()));
-        let own = content.lines().nth(problem.line.saturating_sub(1)).unwrap_or_default();
-        let lines = self.text.split_inclusive('\n').enumerate();
-        let mut start = 0;
-        for (index, line) in lines {
-            // The first line of the block comes after that of the key.
-            let is_it = index == key.line + problem.line - 1;
-            if is_it && !own.is_empty() && line.trim_end().ends_with(own.trim_end()) {
-                let indentation = line.trim_end().len() - own.trim_end().len();
-                let column = own.char_indices().nth(problem.column.saturating_sub(1));
-                let start = start + indentation + column.map_or(0, |(column, _)| column);
-                let found = self
-                    .document
-                    .at_span(start..start + problem.span.len(), finding(problem.message.clone()));
-                return self.with_its_words(found);
-            }
-            start += line.len();
-        }
-        let line = problem.line;
-        self.document.at(
-            place,
-            finding(format!("{} (line {line} of the content)", problem.message)),
-        )
     }
 
     /// The problem with the whole line marked, at the same line and column. Of a place that is masked, a report repeats no word:

@@ -1,7 +1,6 @@
 //! Files in bootstrap data, recognised by their paths.
 
 use std::io::Read as _;
-use std::ops::Range;
 
 use basalt_document::Finding;
 use basalt_node_config::certificate::Authorities;
@@ -41,8 +40,8 @@ pub(super) struct SysctlLine {
     pub(super) name: String,
     /// Value.
     pub(super) value: String,
-    /// Bytes of the line in the content.
-    pub(super) span: Range<usize>,
+    /// Line and column in the content, both counted from 1.
+    pub(super) place: (usize, usize),
 }
 
 /// Meaning of a file.
@@ -254,10 +253,8 @@ fn content(file: &raw::WriteFile) -> Result<String, Finding> {
 /// Lines of sysctl.d: `name = value`. A `-` before the name says that failures do not count.
 fn sysctls(content: &str) -> Result<Vec<SysctlLine>, Finding> {
     let mut settings = Vec::new();
-    let mut start = 0;
-    for whole in content.split_inclusive('\n') {
-        let (line, begin) = (whole.trim(), start + (whole.len() - whole.trim_start().len()));
-        start += whole.len();
+    for (number, whole) in (1..).zip(content.lines()) {
+        let line = whole.trim();
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
@@ -269,7 +266,7 @@ fn sysctls(content: &str) -> Result<Vec<SysctlLine>, Finding> {
         settings.push(SysctlLine {
             name: name.trim().to_owned(),
             value: value.trim().to_owned(),
-            span: begin..begin + line.len(),
+            place: (number, whole.chars().take_while(|c| c.is_whitespace()).count() + 1),
         });
     }
     Ok(settings)
@@ -303,7 +300,7 @@ mod tests {
             settings: vec![SysctlLine {
                 name: "net.core.somaxconn".to_owned(),
                 value: "4096".to_owned(),
-                span: 4..30,
+                place: (2, 1),
             }],
         };
         for (path, content, expected) in [

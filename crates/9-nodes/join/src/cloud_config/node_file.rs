@@ -87,8 +87,9 @@ impl Reader<'_> {
             }
             Err(problems) => (None, problems),
         };
+        let content = self.placed_content(place.key("content"), content);
         for problem in problems.iter() {
-            let problem = self.relocated(&place.key("content"), content, problem);
+            let problem = self.relocated(&content, problem);
             self.findings.add(problem);
         }
         let Some(raw) = raw else { return };

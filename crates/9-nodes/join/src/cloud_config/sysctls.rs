@@ -5,7 +5,7 @@ use basalt_document::{Finding, Path};
 
 use super::{Reader, files};
 
-/// Most settings whose lines are looked for: each costs a look at the whole text. Linux has some 1,000 in all.
+/// Most settings of commands: each `sysctl -p` has those of a file once more. Linux has some 1,000 in all.
 const MOST: usize = 2000;
 
 /// A kernel setting, and the place that it is from.
@@ -19,17 +19,9 @@ pub(super) struct PlacedSysctl {
 impl Reader<'_> {
     /// Takes the settings of a file over.
     pub(super) fn sysctl_file(&mut self, place: &Path, content: &str, file: files::SysctlFile) {
-        let known: usize = self.data.sysctl_files.values().map(Vec::len).sum();
-        let whole = self.findings.place(&place.key("path"));
-        let place = place.key("content");
-        let placed = (known..).zip(file.settings).map(|(number, setting)| PlacedSysctl {
-            place: match number < MOST {
-                true => {
-                    let of_content = Problem::at(content, setting.span, Finding::warning("", ""));
-                    self.relocated(&place, content, &of_content)
-                }
-                false => whole.clone(),
-            },
+        let content = self.placed_content(place.key("content"), content);
+        let placed = file.settings.into_iter().map(|setting| PlacedSysctl {
+            place: self.at_line(&content, setting.place, Finding::warning("", "")),
             name: setting.name,
             value: setting.value,
         });

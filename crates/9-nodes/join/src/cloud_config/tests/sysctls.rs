@@ -38,3 +38,20 @@ fn sysctl_reads_a_file_of_the_data_once_more() {
     let other = with("sysctl -p /etc/sysctl.d/50-other.conf");
     must_tell(&other, "50-other.conf", "error", "is not among those of this data");
 }
+
+#[test]
+fn each_of_many_settings_has_its_line() {
+    let setting = "      net.core.somaxconn = 4096\n";
+    let text = WORKER.replace(
+        setting,
+        &format!("{}      net.ipv4.ip_forward = 0\n", setting.repeat(5000)),
+    );
+    let (data, _) = data(&text);
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    let made = serde_json::to_string_pretty(&config).unwrap();
+    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
+    let told = data.origins.tell(&made, &problems).0.brief();
+    let place = format!("user-data:{}:", line(&text, "net.ipv4.ip_forward = 0"));
+    assert!(told.contains(&place), "{told}");
+}
