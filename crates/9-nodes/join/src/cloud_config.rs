@@ -99,10 +99,7 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         return Err(problem_of_header(name, text, finding));
     }
     let (text, replaced) = match text.lines().next().map(str::trim_end) {
-        Some(jinja::HEADER) => {
-            let (text, replaced) = jinja::render(text, instance);
-            (text, jinja::once(replaced))
-        }
+        Some(jinja::HEADER) => jinja::render(text, instance),
         _ => (text.to_owned(), jinja::misplaced_header(text).into_iter().collect()),
     };
     let document = match Document::parse(name, &text) {

@@ -29,8 +29,6 @@ const OF_HOSTNAME: [&str; 5] = [
     "local_hostname",
     "v1.local_hostname",
 ];
-/// Label of a variable that has no value.
-const NO_VALUE: &str = "no value";
 
 /// Instance data of a machine: values by their dotted names, such as `ds.meta_data.local_hostname`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,9 +99,24 @@ pub(super) fn misplaced_header(text: &str) -> Option<(Range<usize>, Finding)> {
     })
 }
 
-/// Text with values in place of variables, and what could not be replaced, with its place in the result.
+/// Expression that stays in the text.
+struct Unreplaced {
+    finding: Finding,
+    /// Name of a variable that has no value.
+    missing: Option<String>,
+}
+
+impl From<Finding> for Unreplaced {
+    fn from(finding: Finding) -> Self {
+        Self { finding, missing: None }
+    }
+}
+
+/// Text with values in place of variables, and what could not be replaced, with its place in the result. A variable without a value
+/// is told once.
 pub(super) fn render(text: &str, instance: &InstanceData) -> (String, Vec<(Range<usize>, Finding)>) {
     let (mut rendered, mut found) = (String::with_capacity(text.len()), Vec::new());
+    let mut missing = HashSet::new();
     let mut rest = text;
     while let Some(start) = rest
         .find("{{")
@@ -118,8 +131,10 @@ pub(super) fn render(text: &str, instance: &InstanceData) -> (String, Vec<(Range
         let place = rendered.len()..rendered.len() + expression.len();
         match value(expression, instance) {
             Ok(value) => rendered.push_str(value),
-            Err(finding) => {
-                found.push((place, finding));
+            Err(unreplaced) => {
+                if unreplaced.missing.is_none_or(|name| missing.insert(name)) {
+                    found.push((place, unreplaced.finding));
+                }
                 rendered.push_str(expression);
             }
         }
@@ -134,13 +149,6 @@ pub(super) fn is_left(line: &str) -> bool {
     ["{{", "{%", "{#"].iter().any(|sign| line.contains(sign))
 }
 
-/// Findings about variables without a value once for each of them; of the others, all.
-pub(super) fn once(mut found: Vec<(Range<usize>, Finding)>) -> Vec<(Range<usize>, Finding)> {
-    let mut seen = HashSet::new();
-    found.retain(|(_, finding)| finding.label != NO_VALUE || seen.insert(finding.message.clone()));
-    found
-}
-
 /// Length of the expression that a text begins with: to its end, or to that of its line.
 fn length(text: &str) -> usize {
     let line = text.find('\n').unwrap_or(text.len());
@@ -148,11 +156,13 @@ fn length(text: &str) -> usize {
     end.map(|end| end + 2).filter(|end| *end <= line).unwrap_or(line)
 }
 
-fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Finding> {
+fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Unreplaced> {
     let inner = expression.strip_prefix("{{").and_then(|inner| inner.strip_suffix("}}"));
     let Some(name) = inner.map(|inner| inner.trim_matches(['-', ' ', '\t'])) else {
         let message = "of Jinja, variables are known, and no statements, comments or expressions over several lines";
-        return Err(Finding::error(message, "not a variable").with_help("write the text itself"));
+        return Err(Finding::error(message, "not a variable")
+            .with_help("write the text itself")
+            .into());
     };
     let (name, part) = match split_call(name) {
         Some((name, separator, index)) => (name, Some((separator, index))),
@@ -165,18 +175,22 @@ fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Fi
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || !name.chars().all(is_name) {
         let message = format!("`{name}` is no variable: filters and expressions of Jinja are not evaluated");
-        return Err(Finding::error(message, "not a variable").with_help("write the text itself"));
+        return Err(Finding::error(message, "not a variable")
+            .with_help("write the text itself")
+            .into());
     }
     match instance.0.get(&name) {
         Some(value) if value.contains(char::is_control) => {
             let message = format!("the value of `{name}` has several lines");
-            Err(Finding::error(message, "not one line"))
+            Err(Finding::error(message, "not one line").into())
         }
         Some(value) => match part {
             None => Ok(value),
             Some((separator, index)) => value.split(separator).nth(index).ok_or_else(|| {
                 let message = format!("the value of `{name}` has no part {index} between `{separator}`");
-                Finding::error(message, "no such part").with_help("count parts from 0")
+                Finding::error(message, "no such part")
+                    .with_help("count parts from 0")
+                    .into()
             }),
         },
         None => {
@@ -191,7 +205,10 @@ fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Fi
                 false => format!("--instance-data {name}=VALUE"),
             };
             let help = format!("{known}; `basalt config from-join` is given it by `{option}`");
-            Err(Finding::error(message, NO_VALUE).with_help(help))
+            Err(Unreplaced {
+                finding: Finding::error(message, "no value").with_help(help),
+                missing: Some(name),
+            })
         }
     }
 }
@@ -235,8 +252,6 @@ mod tests {
         let help = found.first().and_then(|(_, finding)| finding.help.clone()).unwrap();
         assert!(help.contains("`--instance-data instance_id=VALUE`"), "{help}");
         let (_, found) = render("{{ local_hostname }}{{ local_hostname }}", &own);
-        assert_eq!(found.len(), 2);
-        let found = once(found);
         assert_eq!(found.len(), 1, "{found:?}");
         let help = found[0].1.help.as_deref().unwrap_or_default();
         assert!(help.ends_with("by `--hostname NAME`"), "{help}");
