@@ -10,7 +10,6 @@ use miette::SourceSpan;
 use super::words::Word;
 use super::{CommandLineProblem, JoinCommand};
 use crate::kubelet_flags::{is_runtime_endpoint, truth};
-use crate::redaction::redact;
 
 /// Values that a flag has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +230,7 @@ impl Parser {
     fn endpoint(&mut self, word: &Word) {
         if self.parsed.places.endpoint.is_some() {
             self.say(CommandLineProblem::SecondEndpoint {
-                word: redact(&word.text),
+                word: word.text.clone(),
                 at: word.span.clone().into(),
             });
             return;
@@ -313,7 +312,7 @@ impl Parser {
             "cri-socket" if !is_runtime_endpoint(&given.value) => self.say(unsupported(
                 format!(
                     "the container runtime of a Basalt node is containerd, not `{}`",
-                    redact(&given.value)
+                    given.value
                 ),
                 "remove the flag",
             )),
@@ -348,9 +347,8 @@ impl Parser {
 
 fn invalid(finding: Finding, place: &Range<usize>) -> CommandLineProblem {
     CommandLineProblem::InvalidValue {
-        // A token at the place of something else is a secret all the same.
-        message: redact(&finding.message),
-        help: finding.help.as_deref().map(redact),
+        message: finding.message,
+        help: finding.help,
         at: place.clone().into(),
     }
 }
@@ -374,7 +372,7 @@ fn flag<'w>(word: &'w Word, rest: &mut std::slice::Iter<'w, Word>) -> Result<Giv
     else {
         return Err(CommandLineProblem::UnknownFlag {
             // What stands there in place of `=` does not end a name: `--x:abcdef.0123456789abcdef`.
-            flag: redact(&format!("{}{name}", if dashes == 2 { "--" } else { "-" })),
+            flag: format!("{}{name}", if dashes == 2 { "--" } else { "-" }),
             guess: closest(name, FLAGS.iter().map(|(known, _)| *known)),
             at: word.span.clone().into(),
         });

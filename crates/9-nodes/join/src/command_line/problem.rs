@@ -181,9 +181,11 @@ impl CommandLineProblem {
         matches!(self, Self::NoEffect { .. })
     }
 
-    /// The problem, whose words do not repeat what is secret in the command.
+    /// The problem, whose words do not repeat what is secret in the command, nor what is by its form: a token at the place of something
+    /// else.
     fn without(mut self, secrets: &[&str]) -> Self {
         let hide = |text: &mut String| {
+            *text = redact(text);
             for secret in secrets {
                 *text = text.replace(secret, "…");
             }
