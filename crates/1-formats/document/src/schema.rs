@@ -50,8 +50,24 @@ pub struct Decoded<T> {
     pub value: Option<T>,
     /// Problems of the other parts.
     pub found: Vec<Problem>,
-    /// Paths of the keys that were left out: to the value, they are missing, and to a person they are not.
-    pub unfit: Vec<Path>,
+    /// Keys that were left out.
+    pub unfit: UnfitPaths,
+}
+
+/// Paths of keys whose values a type does not allow: to a decoded value, they are missing, and to a person they are not.
+#[derive(Debug, Default)]
+pub struct UnfitPaths(Vec<Path>);
+
+impl UnfitPaths {
+    /// Returns `true` if the value at a path was left out, alone or with what it is in: nobody knows what was meant.
+    pub fn has(&self, path: &Path) -> bool {
+        self.0.iter().any(|unfit| path.starts_with(unfit))
+    }
+
+    /// Returns `true` if the value at a path was left out, or one in it.
+    pub fn has_part_of(&self, path: &Path) -> bool {
+        self.has(path) || self.0.iter().any(|unfit| unfit.starts_with(path))
+    }
 }
 
 /// Decodes as [`decode_what_fits`] does, with help on keys that are unknown.
@@ -76,6 +92,7 @@ pub fn decode_with_advice<T: DeserializeOwned + JsonSchema>(document: &Document,
             None
         }
     };
+    let unfit = UnfitPaths(unfit);
     Decoded { value, found, unfit }
 }
 

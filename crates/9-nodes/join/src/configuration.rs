@@ -1,7 +1,8 @@
 //! JoinConfiguration: the file of `kubeadm join --config`, which Cluster API writes, too.
 
 use basalt_document::problem::{Problem, Problems};
-use basalt_document::{Document, Finding, Path, schema};
+use basalt_document::schema::{self, Decoded};
+use basalt_document::{Document, Finding, Path};
 use basalt_node_config::raw as node_config;
 
 use crate::findings::{Findings, problems_of};
@@ -37,10 +38,14 @@ pub fn read_placed(name: &str, text: &str) -> Result<(JoinRequest, Origins, Prob
     let alone = documents::only(text, "JoinConfiguration")
         .map_err(|(span, finding)| problems_of(name, text, vec![Problem::at(text, span, finding)]))?;
     let document = Document::parse(name, &alone.text).map_err(|problems| redaction::without_secrets(&problems))?;
-    let (raw, mut found) = schema::decode_what_fits::<raw::JoinConfiguration>(&document);
+    let Decoded {
+        value: raw,
+        mut found,
+        unfit,
+    } = schema::decode_with_advice::<raw::JoinConfiguration>(&document, &|_, _| None);
     let others = alone.others.into_iter();
     found.extend(others.map(|(place, other)| document.at_span(place, beside(&other))));
-    let mut findings = Findings::new(&document, found);
+    let mut findings = Findings::new(&document, found).with_unfit(unfit);
     let request = raw.and_then(|raw| request(&mut findings, &raw));
     let origins = findings.take_origins();
     let (request, warnings) = findings.conclude(request)?;
@@ -270,7 +275,9 @@ fn discovery(findings: &mut Findings<'_>, place: &Path, raw: &raw::Discovery) ->
                 Some(_) => "discovery is by token or by file, not by both",
                 None => "discovery has neither `bootstrapToken` nor `file`",
             };
-            findings.say(place, Finding::error(message, "here").with_help("give one of them"));
+            let missing = ["bootstrapToken", "file"].map(|key| place.key(key));
+            let finding = Finding::error(message, "here").with_help("give one of them");
+            findings.say_missing(place, &missing, finding);
             None
         }
     }
@@ -289,7 +296,8 @@ fn by_file(findings: &mut Findings<'_>, place: &Path, raw: &raw::FileDiscovery) 
     }
     let Some(path) = &raw.kube_config_path else {
         let finding = Finding::error("`kubeConfigPath` is missing in `discovery.file`", "in here");
-        findings.say(place, finding.with_help("add it: the path of a kubeconfig"));
+        let missing = [place.key("kubeConfigPath")];
+        findings.say_missing(place, &missing, finding.with_help("add it: the path of a kubeconfig"));
         return None;
     };
     command_line::discovery_file(path)
@@ -309,7 +317,12 @@ fn by_token(findings: &mut Findings<'_>, place: &Path, raw: &raw::BootstrapToken
         }
         None => {
             let finding = Finding::error("`apiServerEndpoint` is missing", "in here");
-            findings.say(place, finding.with_help("add it: `apiServerEndpoint: HOST:PORT`"));
+            let missing = [place.key("apiServerEndpoint")];
+            findings.say_missing(
+                place,
+                &missing,
+                finding.with_help("add it: `apiServerEndpoint: HOST:PORT`"),
+            );
             None
         }
     };
@@ -321,11 +334,12 @@ fn by_token(findings: &mut Findings<'_>, place: &Path, raw: &raw::BootstrapToken
     if hashes.is_empty() {
         let message = "nothing vouches for the API server: `caCertHashes` is missing";
         let help = "whoever has the token could pass for the API server; add the hash that `kubeadm token create --print-join-command` shows";
+        let missing = [place.key("caCertHashes")];
         let place = match raw.unsafe_skip_ca_verification {
             Some(true) => place.key("unsafeSkipCAVerification"),
             _ => place.clone(),
         };
-        findings.say(&place, Finding::error(message, "unpinned").with_help(help));
+        findings.say_missing(&place, &missing, Finding::error(message, "unpinned").with_help(help));
     }
     Some(TokenDiscovery {
         endpoint: endpoint?,

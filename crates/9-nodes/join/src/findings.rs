@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use basalt_document::problem::{Problem, Problems};
+use basalt_document::schema::UnfitPaths;
 use basalt_document::{Document, Finding, Path, Step};
 use miette::NamedSource;
 
@@ -14,6 +15,7 @@ use crate::redaction::without_secrets;
 pub(crate) struct Findings<'d> {
     document: &'d Document,
     found: Vec<Problem>,
+    unfit: UnfitPaths,
     origins: Origins,
 }
 
@@ -26,7 +28,21 @@ impl<'d> Findings<'d> {
         Self {
             document,
             found,
+            unfit: UnfitPaths::default(),
             origins: Origins::new(text.name(), text.source().text()),
+        }
+    }
+
+    /// The same, with the keys that a schema has left out.
+    pub(crate) fn with_unfit(self, unfit: UnfitPaths) -> Self {
+        Self { unfit, ..self }
+    }
+
+    /// Adds a finding that is one because the values at some paths are missing, unless one of them is there with another type: that
+    /// is told.
+    pub(crate) fn say_missing(&mut self, path: &Path, missing: &[Path], finding: Finding) {
+        if !missing.iter().any(|missing| self.unfit.has(missing)) {
+            self.say(path, finding);
         }
     }
 

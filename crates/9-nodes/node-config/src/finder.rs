@@ -7,20 +7,21 @@ use miette::Severity;
 
 use super::{Clock, KubeletMinor};
 use basalt_document::problem::Problem;
+use basalt_document::schema::UnfitPaths;
 use basalt_document::{Document, Finding, Path};
 
 /// Collector of the findings about one document.
 pub(super) struct Finder<'d> {
     document: &'d Document,
-    /// Paths of the keys whose values have another type. They are told, and the raw values do not have them.
-    unfit: Vec<Path>,
+    /// Keys whose values have another type. They are told, and the raw values do not have them.
+    unfit: UnfitPaths,
     clock: Clock,
     kubelet: KubeletMinor,
     found: Vec<Problem>,
 }
 
 impl<'d> Finder<'d> {
-    pub(super) fn new(document: &'d Document, unfit: Vec<Path>, clock: Clock, kubelet: KubeletMinor) -> Self {
+    pub(super) fn new(document: &'d Document, unfit: UnfitPaths, clock: Clock, kubelet: KubeletMinor) -> Self {
         Self {
             document,
             unfit,
@@ -47,12 +48,12 @@ impl<'d> Finder<'d> {
 
     /// Returns `true` if the value at a path has another type, or is below one that has: nobody knows what was meant.
     pub(super) fn is_unfit(&self, path: &Path) -> bool {
-        self.unfit.iter().any(|unfit| path.starts_with(unfit))
+        self.unfit.has(path)
     }
 
     /// Returns `true` if the value at a path or one below it has another type.
     pub(super) fn has_unfit(&self, path: &Path) -> bool {
-        self.is_unfit(path) || self.unfit.iter().any(|unfit| unfit.starts_with(path))
+        self.unfit.has_part_of(path)
     }
 
     pub(super) fn say(&mut self, path: &Path, finding: Finding) {

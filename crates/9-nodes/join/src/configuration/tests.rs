@@ -42,6 +42,22 @@ fn both_versions_say_the_same() {
 }
 
 #[test]
+fn a_field_of_another_type_is_not_missing_as_well() {
+    let text = configuration("v1beta4", "", "");
+    for (right, wrong) in [
+        (format!("caCertHashes: [{PIN:?}]"), format!("caCertHashes: {PIN}")),
+        (
+            "apiServerEndpoint: 192.0.2.10:6443".to_owned(),
+            "apiServerEndpoint: 6443".to_owned(),
+        ),
+    ] {
+        let said = said(&text.replace(&right, &wrong));
+        assert_eq!(said.matches(": error: ").count(), 1, "{said}");
+        assert!(said.contains("must be"), "{said}");
+    }
+}
+
+#[test]
 fn null_and_empty_taints_are_none() {
     for taints in ["  taints: null\n", "  taints: []\n", ""] {
         let (request, _) = read("join.yaml", &configuration("v1beta4", taints, "")).unwrap();

@@ -19,11 +19,7 @@ pub(super) fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) 
     let contact = match &raw.kubeconfig {
         Some(text) => kubeconfig::contact(finder, path, raw, text),
         // It is no text, which is told; what it would give is not missing.
-        None if finder.is_unfit(&path.key("kubeconfig")) => FirstContact {
-            endpoint: None,
-            trust: None,
-            bootstrap_token: None,
-        },
+        None if finder.is_unfit(&path.key("kubeconfig")) => FirstContact::default(),
         None => contact(finder, path, raw),
     };
     let is_discovery = !raw.ca_cert_hashes.is_empty() || raw.kubeconfig.is_some();

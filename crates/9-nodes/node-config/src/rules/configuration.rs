@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use basalt_document::schema::UnfitPaths;
 use basalt_document::{Document, Path};
 use miette::Severity;
 use serde_json::{Map, Value, json};
@@ -26,7 +27,7 @@ pub(super) fn objections(kubelet_minor: KubeletMinor, configuration: &Map<String
     };
     // No rule of this part asks for the time.
     let clock = Clock::Unsure(SystemTime::UNIX_EPOCH);
-    let mut finder = Finder::new(&document, Vec::new(), clock, kubelet_minor);
+    let mut finder = Finder::new(&document, UnfitPaths::default(), clock, kubelet_minor);
     kubelet::kubelet(&mut finder, &Path::root(), part(configuration));
     let found = finder.into_found().into_iter();
     let errors = found.filter(|problem| problem.severity == Severity::Error);

@@ -8,6 +8,7 @@ use crate::finder::Finder;
 use crate::token::BootstrapToken;
 
 /// First contact of a node with its cluster, as far as it is right.
+#[derive(Default)]
 pub(super) struct FirstContact {
     pub(super) endpoint: Option<Endpoint>,
     pub(super) trust: Option<ApiServerTrust>,

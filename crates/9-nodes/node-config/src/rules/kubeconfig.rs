@@ -35,9 +35,8 @@ pub(super) fn contact(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster, 
     }
     let Some(access) = access else {
         return FirstContact {
-            endpoint: None,
-            trust: None,
             bootstrap_token: given,
+            ..FirstContact::default()
         };
     };
     check_reachable(finder, &place, Some(&access.endpoint));
