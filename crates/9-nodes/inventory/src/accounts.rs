@@ -2,7 +2,6 @@
 
 use crate::HostAccount;
 use crate::host_files::{HostFiles, PathKind};
-use crate::redaction::clipped;
 
 /// Number of the first account of a person; those below are the system's.
 const FIRST: u64 = 1000;
@@ -26,7 +25,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> Vec<HostAccount> {
             },
         };
         found.push(HostAccount {
-            name: clipped(name),
+            name: name.to_owned(),
             uid,
             ssh_keys,
         });

@@ -6,7 +6,6 @@ use x509_cert::Certificate as X509;
 use x509_cert::der::Encode as _;
 
 use crate::host_files::HostFiles;
-use crate::redaction::clipped;
 use crate::{HostCertificate, UnobservedReason};
 
 /// Folders of authorities that people added, with endings of their files.
@@ -69,8 +68,8 @@ fn certificate(file: &str, x509: &X509) -> Option<HostCertificate> {
     let body = x509.tbs_certificate();
     Some(HostCertificate {
         file: file.to_owned(),
-        subject: clipped(&body.subject().to_string()),
-        issuer: clipped(&body.issuer().to_string()),
+        subject: body.subject().to_string(),
+        issuer: body.issuer().to_string(),
         // In RFC 3339.
         not_before: body.validity().not_before.to_date_time().to_string(),
         not_after: body.validity().not_after.to_date_time().to_string(),

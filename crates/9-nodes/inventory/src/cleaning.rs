@@ -6,7 +6,10 @@
 
 use serde_json::Value;
 
-use crate::redaction::{HIDDEN, clipped, hides, is_secret, is_secret_word, is_switch};
+use crate::redaction::{HIDDEN, hides, is_secret, is_secret_word, is_switch};
+
+/// Length of a text that is kept at most, in characters: a longer one can be neither an argument nor a variable of a program.
+const LONGEST: usize = 128 << 10;
 
 /// Texts of a document, cleaned; cleaning again changes nothing.
 pub(crate) fn clean(value: Value) -> Value {
@@ -24,6 +27,14 @@ pub(crate) fn clean(value: Value) -> Value {
 /// Text, cleaned.
 pub(crate) fn cleaned(text: &str) -> String {
     scrubbed(&clipped(&one_line(text)))
+}
+
+/// Text that is not too long for a value.
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "...",
+        None => text.to_owned(),
+    }
 }
 
 /// Text on one line, without characters that a terminal or a reader of YAML acts on.
@@ -163,6 +174,12 @@ mod tests {
         ] {
             assert_eq!(cleaned(text), kept);
         }
+    }
+
+    #[test]
+    fn texts_are_as_long_as_values_may_be() {
+        assert_eq!(cleaned(&"ü".repeat(LONGEST + 700)).chars().count(), LONGEST + 3);
+        assert_eq!(cleaned(&"ü".repeat(LONGEST)).chars().count(), LONGEST);
     }
 
     #[test]

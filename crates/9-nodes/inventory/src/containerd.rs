@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use crate::redaction::{address, clipped};
+use crate::redaction::address;
 use crate::{HostMirror, HostRegistry, HostRuntime, HostRuntimeHandler};
 
 /// Plug-ins of the CRI: of configurations of version 2, and of version 3 (containerd 2).
@@ -24,12 +24,12 @@ pub(crate) fn at<'v>(value: &'v Value, keys: &[&str]) -> Option<&'v Value> {
 }
 
 pub(crate) fn text(value: Option<&Value>) -> Option<String> {
-    value.and_then(Value::as_str).map(clipped)
+    value.and_then(Value::as_str).map(str::to_owned)
 }
 
 pub(crate) fn texts(value: Option<&Value>) -> Vec<String> {
     let list = value.and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(Value::as_str).map(clipped).collect()
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// Settings of a plug-in in either version.
@@ -79,7 +79,7 @@ pub(crate) fn add(runtime: &mut HostRuntime, config: &Value) {
             }
         }
         runtime.handlers.push(HostRuntimeHandler {
-            name: clipped(name),
+            name: name.clone(),
             kind: text(handler.get("runtime_type")),
             program: text(at(handler, &["options", "BinaryName"])),
         });
@@ -93,7 +93,7 @@ pub(crate) fn old_registries(file: &str, config: &Value) -> Vec<HostRegistry> {
     let mut found: Vec<HostRegistry> = mirrors
         .map(|(host, settings)| HostRegistry {
             file: file.to_owned(),
-            host: clipped(host),
+            host: host.clone(),
             mirrors: texts(settings.get("endpoint")).iter().map(|url| mirror(url)).collect(),
             ..HostRegistry::default()
         })
@@ -108,7 +108,7 @@ pub(crate) fn old_registries(file: &str, config: &Value) -> Vec<HostRegistry> {
             }
             None => found.push(HostRegistry {
                 file: file.to_owned(),
-                host: clipped(host),
+                host: host.clone(),
                 has_credentials,
                 is_insecure,
                 ..HostRegistry::default()
@@ -162,7 +162,7 @@ pub(crate) fn hosts(file: &str, host: &str, text_of_file: &str) -> Option<HostRe
         host: match host {
             "_default" => "*".to_owned(),
             // Such folders have another sign before the port where file systems need it: `registry_5000_`.
-            host => clipped(host),
+            host => host.to_owned(),
         },
         server: text(config.get("server")).map(|server| address(&server).0),
         mirrors: mirrors.collect(),

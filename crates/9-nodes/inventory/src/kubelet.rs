@@ -6,7 +6,7 @@ use basalt_document::Document;
 use serde_json::Value;
 
 use crate::host_files::HostFiles;
-use crate::redaction::{HIDDEN, clipped, configuration, is_plain, is_switch, lists};
+use crate::redaction::{HIDDEN, configuration, is_plain, is_switch, lists};
 use crate::syntax::{assignments, settings, words};
 use crate::{HostCni, HostCniNetwork, HostCredentialProvider, HostFlag, HostKubelet, HostStaticPod, UnobservedReason};
 
@@ -77,7 +77,7 @@ pub(crate) fn read(files: &mut HostFiles<'_>) -> HostKubelet {
             let fields = fields
                 .keys()
                 .filter(|field| !["apiVersion", "kind"].contains(&field.as_str()));
-            parts.insert(path, fields.map(|field| clipped(field)).collect());
+            parts.insert(path, fields.cloned().collect());
         }
     }
     HostKubelet {
@@ -161,7 +161,7 @@ fn shown(name: &str, value: &str) -> String {
     let is_public = is_switch(value) || lists(TEXT_FLAGS, name) || lists(PLAIN_FLAGS, name) && is_plain(value);
     match is_public {
         true if value.contains("://") => crate::redaction::address(value).0,
-        true => clipped(value),
+        true => value.to_owned(),
         false => HIDDEN.to_owned(),
     }
 }
@@ -208,7 +208,7 @@ fn server(kubeconfig: &Value) -> Option<String> {
 /// Programs of a CredentialProviderConfig; their arguments and environment are left out.
 fn credential_providers(config: &Value) -> Vec<HostCredentialProvider> {
     let providers = config.get("providers").and_then(Value::as_array).into_iter().flatten();
-    let of = |provider: &Value, key: &str| provider.get(key).and_then(Value::as_str).map(clipped);
+    let of = |provider: &Value, key: &str| provider.get(key).and_then(Value::as_str).map(str::to_owned);
     providers
         .map(|provider| {
             let images = provider
@@ -218,7 +218,7 @@ fn credential_providers(config: &Value) -> Vec<HostCredentialProvider> {
                 .flatten();
             HostCredentialProvider {
                 name: of(provider, "name").unwrap_or_default(),
-                match_images: images.filter_map(Value::as_str).map(clipped).collect(),
+                match_images: images.filter_map(Value::as_str).map(str::to_owned).collect(),
                 default_cache_duration: of(provider, "defaultCacheDuration"),
             }
         })
@@ -232,7 +232,7 @@ fn static_pods(files: &mut HostFiles<'_>, folder: &str) -> Vec<HostStaticPod> {
             continue;
         }
         let Some(pod) = yaml(files, &path) else { continue };
-        let metadata = |key: &str| pod.get("metadata")?.get(key)?.as_str().map(clipped);
+        let metadata = |key: &str| pod.get("metadata")?.get(key)?.as_str().map(str::to_owned);
         let containers = pod.get("spec").and_then(|spec| spec.get("containers")?.as_array());
         let images = containers
             .into_iter()
@@ -241,7 +241,7 @@ fn static_pods(files: &mut HostFiles<'_>, folder: &str) -> Vec<HostStaticPod> {
         found.push(HostStaticPod {
             name: metadata("name").unwrap_or_default(),
             namespace: metadata("namespace"),
-            images: images.map(clipped).collect(),
+            images: images.map(str::to_owned).collect(),
             file: path,
         });
     }
@@ -272,11 +272,11 @@ pub(crate) fn cni(files: &mut HostFiles<'_>) -> HostCni {
 
 /// Name and plug-ins of a network. A plug-in's settings may have a token, and are left out.
 fn network(file: String, config: &Value) -> HostCniNetwork {
-    let kind = |plugin: &Value| plugin.get("type").and_then(Value::as_str).map(clipped);
+    let kind = |plugin: &Value| plugin.get("type").and_then(Value::as_str).map(str::to_owned);
     let plugins = config.get("plugins").and_then(Value::as_array).into_iter().flatten();
     HostCniNetwork {
         file,
-        name: config.get("name").and_then(Value::as_str).map(clipped),
+        name: config.get("name").and_then(Value::as_str).map(str::to_owned),
         plugins: kind(config).into_iter().chain(plugins.filter_map(kind)).collect(),
     }
 }

@@ -4,7 +4,7 @@ use basalt_document::Document;
 use serde_json::{Map, Value};
 
 use crate::network::{bonding, default_route, push_once};
-use crate::redaction::{clipped, known_or_hidden, lists};
+use crate::redaction::{known_or_hidden, lists};
 use crate::{HostBond, HostInterface, HostNetwork, HostRoute, HostVlan};
 
 /// Keys of `network` that are not devices.
@@ -43,7 +43,7 @@ pub(crate) fn add(network: &mut HostNetwork, name: &str, text: &str) -> Option<(
         for (device, settings) in entries(sections, "vlans") {
             add_interface(network, device, &without(settings, &["id", "link"]));
             network.vlans.push(HostVlan {
-                name: clipped(device),
+                name: device.to_owned(),
                 id: number(settings, "id").unwrap_or_default(),
                 link: text_of(settings, "link").unwrap_or_default(),
             });
@@ -51,7 +51,7 @@ pub(crate) fn add(network: &mut HostNetwork, name: &str, text: &str) -> Option<(
         let others = sections
             .keys()
             .filter(|key| !SETTINGS.contains(&key.as_str()) && !["bonds", "vlans"].contains(&key.as_str()));
-        network.others.extend(others.map(|key| clipped(key)));
+        network.others.extend(others.cloned());
     }
     Some(())
 }
@@ -72,7 +72,7 @@ fn add_interface(network: &mut HostNetwork, device: &str, settings: &Value) {
     let mut made = HostInterface {
         name: text_of(settings, "set-name")
             .or_else(|| of_match("name"))
-            .unwrap_or_else(|| clipped(device)),
+            .unwrap_or_else(|| device.to_owned()),
         mac: of_match("macaddress").map(|mac| mac.to_lowercase()),
         is_configured: true,
         dhcp: is_on(settings, "dhcp4") || is_on(settings, "dhcp6"),
@@ -111,8 +111,8 @@ fn add_interface(network: &mut HostNetwork, device: &str, settings: &Value) {
 fn addresses(settings: &Value) -> Vec<String> {
     let list = settings.get("addresses").and_then(Value::as_array);
     let addresses = list.into_iter().flatten().filter_map(|entry| match entry {
-        Value::String(text) => Some(clipped(text)),
-        Value::Object(fields) => fields.keys().next().map(|key| clipped(key)),
+        Value::String(text) => Some(text.clone()),
+        Value::Object(fields) => fields.keys().next().cloned(),
         _ => None,
     });
     addresses.collect()
@@ -215,7 +215,7 @@ fn is_default(key: &str, value: &Value) -> bool {
 
 fn bond(device: &str, settings: &Value) -> HostBond {
     let mut made = HostBond {
-        name: clipped(device),
+        name: device.to_owned(),
         members: texts(settings, "interfaces"),
         ..HostBond::default()
     };
@@ -246,7 +246,7 @@ fn is_on(settings: &Value, key: &str) -> bool {
 }
 
 fn text_of(value: &Value, key: &str) -> Option<String> {
-    value.get(key)?.as_str().map(clipped)
+    value.get(key)?.as_str().map(str::to_owned)
 }
 
 fn number(value: &Value, key: &str) -> Option<u64> {
@@ -258,7 +258,7 @@ fn texts(value: &Value, key: &str) -> Vec<String> {
     list.into_iter()
         .flatten()
         .filter_map(Value::as_str)
-        .map(clipped)
+        .map(str::to_owned)
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::host_files::HostFiles;
-use crate::redaction::{HIDDEN, clipped, hosts as hosts_of, lists};
+use crate::redaction::{HIDDEN, hosts as hosts_of, lists};
 use crate::syntax::{lines, setting_name, settings, switch};
 use crate::{HostInterface, HostName, HostNetwork, HostResolver, HostRoute, netplan};
 
@@ -78,7 +78,7 @@ fn read_networkd(files: &mut HostFiles<'_>, network: &mut HostNetwork) {
     for path in files.paths(folder, ".netdev") {
         let text = files.text(&path).unwrap_or_default();
         let kind = settings(&text).into_iter().find(|setting| setting.key == "Kind");
-        network.others.extend(kind.map(|setting| clipped(&setting.value)));
+        network.others.extend(kind.map(|setting| setting.value));
         network.files.push(path);
     }
     network.files.extend(files.paths(folder, ".link"));
@@ -90,7 +90,7 @@ fn networkd_interface(text: &str) -> HostInterface {
         ..HostInterface::default()
     };
     for setting in settings(text) {
-        let value = clipped(&setting.value);
+        let value = setting.value.clone();
         match (setting.section.as_str(), setting.key.as_str()) {
             ("Match", "Name") => interface.name = value,
             ("Match", "MACAddress" | "PermanentMACAddress") => interface.mac = Some(value.to_lowercase()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::HostPackages;
 use crate::host_files::HostFiles;
-use crate::redaction::{address, clipped};
+use crate::redaction::address;
 
 /// Bytes of dpkg's and apt's databases.
 const LARGEST: u64 = 32 << 20;
@@ -81,7 +81,7 @@ fn of_dpkg(text: &str, automatic: &BTreeSet<&str>) -> Packages {
         }
         packages.document.installed += 1;
         if status.starts_with("hold ") {
-            packages.document.held.push(clipped(name));
+            packages.document.held.push(name.to_owned());
         }
         let conffiles = fields.get("Conffiles").into_iter().flatten();
         let conffiles = conffiles.filter_map(|line| line.split_whitespace().next());
@@ -89,8 +89,8 @@ fn of_dpkg(text: &str, automatic: &BTreeSet<&str>) -> Packages {
         let is_base = ["required", "important", "standard"].contains(&first(&fields, "Priority"))
             || first(&fields, "Essential") == "yes";
         if !is_base && !automatic.contains(name) {
-            let version = clipped(first(&fields, "Version"));
-            packages.document.manual.insert(clipped(name), version);
+            let version = first(&fields, "Version").to_owned();
+            packages.document.manual.insert(name.to_owned(), version);
         }
     }
     packages

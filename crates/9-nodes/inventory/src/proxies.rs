@@ -2,7 +2,7 @@
 
 use crate::HostProxy;
 use crate::host_files::HostFiles;
-use crate::redaction::{HIDDEN, address, clipped, is_host};
+use crate::redaction::{HIDDEN, address, is_host};
 use crate::syntax::{assignments, settings, words};
 
 /// Names of variables, in lower case.
@@ -53,7 +53,7 @@ fn proxy(file: &str, variable: &str, value: &str) -> Option<HostProxy> {
         return None;
     }
     let (value, has_credentials) = match variable.as_str() {
-        "no_proxy" => (clipped(value), false),
+        "no_proxy" => (value.to_owned(), false),
         _ => first_address(value),
     };
     Some(HostProxy {

@@ -5,8 +5,6 @@ use serde_json::Value;
 
 use crate::syntax::{is_name, switch, words};
 
-/// Length of a text that is kept at most, in characters: a longer one can be neither an argument nor a variable of a program.
-const LONGEST: usize = 128 << 10;
 /// Sign in place of what is left out.
 pub(crate) const HIDDEN: &str = "*";
 /// Signs between a name and a value that is left out.
@@ -94,15 +92,7 @@ pub(crate) fn address(text: &str) -> (String, bool) {
         None => (false, rest),
     };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    (clipped(&format!("{scheme}{rest}")), has_name)
-}
-
-/// Text that is not too long for a value.
-pub(crate) fn clipped(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "...",
-        None => text.to_owned(),
-    }
+    (format!("{scheme}{rest}"), has_name)
 }
 
 /// Returns `true` for a name of a setting that is a secret.
@@ -257,7 +247,6 @@ mod tests {
         ] {
             assert_eq!(address(text), (kept.to_owned(), has_name));
         }
-        assert_eq!(clipped(&"ü".repeat(LONGEST + 700)).chars().count(), LONGEST + 3);
     }
 
     #[test]

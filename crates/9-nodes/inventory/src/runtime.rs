@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::containerd::{self, ConfigFile, at, mirror, text, texts};
 use crate::host_files::HostFiles;
-use crate::redaction::{address, clipped};
+use crate::redaction::address;
 use crate::{HostRegistry, HostRuntime, HostRuntimeHandler, UnobservedReason};
 
 const CONTAINERD: &str = "/etc/containerd/config.toml";
@@ -107,7 +107,7 @@ fn add_crio(runtime: &mut HostRuntime, config: &str) -> Option<()> {
     let handlers = of(&["crio", "runtime", "runtimes"]).and_then(toml::Value::as_table);
     for (name, handler) in handlers.into_iter().flatten() {
         runtime.handlers.push(HostRuntimeHandler {
-            name: clipped(name),
+            name: name.clone(),
             kind: text(handler.get("runtime_type")),
             program: text(handler.get("runtime_path")),
         });
@@ -119,20 +119,20 @@ fn add_docker(runtime: &mut HostRuntime, config: &Value) -> Option<()> {
     let fields = config.as_object()?;
     for (key, value) in fields {
         match key.as_str() {
-            "data-root" => runtime.data_folder = value.as_str().map(clipped),
-            "default-runtime" => runtime.default_handler = value.as_str().map(clipped),
+            "data-root" => runtime.data_folder = value.as_str().map(str::to_owned),
+            "default-runtime" => runtime.default_handler = value.as_str().map(str::to_owned),
             "runtimes" => {
                 let runtimes = value.as_object().into_iter().flatten();
                 runtime
                     .handlers
                     .extend(runtimes.map(|(name, settings)| HostRuntimeHandler {
-                        name: clipped(name),
+                        name: name.clone(),
                         kind: None,
-                        program: settings.get("path").and_then(Value::as_str).map(clipped),
+                        program: settings.get("path").and_then(Value::as_str).map(str::to_owned),
                     }));
             }
             "registry-mirrors" | "insecure-registries" => {}
-            key => runtime.docker_settings.push(clipped(key)),
+            key => runtime.docker_settings.push(key.to_owned()),
         }
     }
     Some(())
@@ -213,7 +213,7 @@ fn of_containers(file: &str, config: &str) -> Vec<HostRegistry> {
 fn of_docker(config: &Value) -> Vec<HostRegistry> {
     let list = |key: &str| {
         let list = config.get(key).and_then(Value::as_array).into_iter().flatten();
-        list.filter_map(Value::as_str).map(clipped).collect::<Vec<_>>()
+        list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
     };
     let mirrors = list("registry-mirrors");
     let mut found = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::host_files::HostFiles;
-use crate::redaction::{HIDDEN, clipped, is_plain};
+use crate::redaction::{HIDDEN, is_plain};
 use crate::syntax::{assignments, lines, settings};
 use crate::{HostConfinement, HostFilter, HostLimit};
 
@@ -38,7 +38,7 @@ pub(crate) fn confinement(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String
     let loaded = files.text("/sys/kernel/security/apparmor/profiles");
     let loaded = loaded.map(|text| {
         let names = text.lines().filter_map(|line| line.rsplit_once(" ("));
-        names.map(|(name, _)| clipped(name)).collect()
+        names.map(|(name, _)| name.to_owned()).collect()
     });
     let mut profiles = BTreeMap::new();
     for path in files.paths("/etc/apparmor.d", "") {
@@ -65,7 +65,7 @@ fn profile(line: &str) -> Option<String> {
     let begun = line.trim_end().strip_suffix('{')?;
     let named = begun.strip_prefix("profile ");
     let name = named.or_else(|| begun.starts_with('/').then_some(begun))?;
-    Some(clipped(name.split_whitespace().next()?.trim_matches('"')))
+    Some(name.split_whitespace().next()?.trim_matches('"').to_owned())
 }
 
 /// Reads limits of files that people wrote, and systemd's defaults.
@@ -99,8 +99,8 @@ pub(crate) fn limits(files: &mut HostFiles<'_>, conffiles: &BTreeSet<String>) ->
 fn limit(file: &str, domain: &str, item: &str, value: &str) -> HostLimit {
     HostLimit {
         file: file.to_owned(),
-        domain: clipped(domain),
-        item: clipped(item),
+        domain: domain.to_owned(),
+        item: item.to_owned(),
         value: match is_plain(value) || ["unlimited", "infinity"].contains(&value) {
             true => value.to_owned(),
             false => HIDDEN.to_owned(),

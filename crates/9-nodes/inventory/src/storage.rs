@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::host_files::{HostFiles, PathKind};
-use crate::redaction::{HIDDEN, address, clipped, is_amount, lists};
+use crate::redaction::{HIDDEN, address, is_amount, lists};
 use crate::syntax::lines;
 use crate::{HostFilesystem, HostStorage, HostSwap};
 
@@ -137,7 +137,7 @@ fn folders(text: &str) -> Vec<String> {
     words
         .map(|word| word.trim_matches('"'))
         .filter(|word| word.starts_with('/'))
-        .map(clipped)
+        .map(str::to_owned)
         .collect()
 }
 
@@ -197,7 +197,7 @@ fn filesystems(mounted: &str, configured: &str) -> (Vec<HostFilesystem>, Vec<Hos
                 entry.source = source;
                 entry.kind = kind;
             }
-            entry.target = clipped(&target);
+            entry.target = target;
         }
     }
     (found.into_values().collect(), swap)

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::HostUnit;
 use crate::host_files::{HostFiles, PathKind};
 use crate::programs::program;
-use crate::redaction::clipped;
 use crate::syntax::{setting_name, settings};
 
 /// Folders of units that people write to.
@@ -87,8 +86,8 @@ fn describe(files: &HostFiles<'_>, unit: &mut HostUnit, text: &str) {
     for setting in settings(text) {
         match (setting.section.as_str(), setting.key.as_str()) {
             ("Service", "ExecStart") if unit.program.is_none() => unit.program = program(files, &setting.value),
-            ("Mount", "Where") if setting.value.starts_with('/') => unit.program = Some(clipped(&setting.value)),
-            ("Timer", key) if TIMES.contains(&key) => unit.schedule.push(clipped(&format!("{key}={}", setting.value))),
+            ("Mount", "Where") if setting.value.starts_with('/') => unit.program = Some(setting.value.clone()),
+            ("Timer", key) if TIMES.contains(&key) => unit.schedule.push(format!("{key}={}", setting.value)),
             _ => {}
         }
     }

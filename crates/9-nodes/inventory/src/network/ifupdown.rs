@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::{bonding, default_route, push_once};
 use crate::host_files::HostFiles;
-use crate::redaction::{clipped, hosts, known_or_hidden, lists};
+use crate::redaction::{hosts, known_or_hidden, lists};
 use crate::syntax::lines;
 use crate::{HostBond, HostInterface, HostNetwork, HostRoute, HostVlan};
 
@@ -102,7 +102,7 @@ fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
     let interface = interface(network, name);
     let words = || values.iter().copied();
     match key.as_str() {
-        "address" => interface.addresses.push(clipped(first)),
+        "address" => interface.addresses.push((*first).to_owned()),
         "netmask" => {
             if let (Some(address), Some(length)) = (interface.addresses.last_mut(), prefix_length(first))
                 && !address.contains('/')
@@ -110,7 +110,7 @@ fn option(network: &mut HostNetwork, name: &str, key: &str, values: &[&str]) {
                 *address = format!("{address}/{length}");
             }
         }
-        "gateway" => interface.routes.push(default_route(clipped(first))),
+        "gateway" => interface.routes.push(default_route((*first).to_owned())),
         "mtu" => interface.mtu = first.parse().ok(),
         "dns-nameservers" | "dns-nameserver" => interface.name_servers.extend(hosts(words())),
         "dns-search" => interface.search.extend(hosts(words())),
@@ -151,7 +151,7 @@ fn interface<'n>(network: &'n mut HostNetwork, name: &str) -> &'n mut HostInterf
     let at = at.unwrap_or(network.interfaces.len());
     if at == network.interfaces.len() {
         network.interfaces.push(HostInterface {
-            name: clipped(name),
+            name: name.to_owned(),
             is_configured: true,
             ..HostInterface::default()
         });
@@ -165,7 +165,7 @@ fn bond<'n>(network: &'n mut HostNetwork, name: &str) -> &'n mut HostBond {
     let at = at.unwrap_or(network.bonds.len());
     if at == network.bonds.len() {
         network.bonds.push(HostBond {
-            name: clipped(name),
+            name: name.to_owned(),
             ..HostBond::default()
         });
     }
@@ -181,14 +181,14 @@ fn last_or_at<T>(list: &mut [T], at: usize) -> &mut T {
 /// Makes the entry of a VLAN, or corrects the interface that it is on. A number may be in the name: `vlan10`.
 fn vlan(network: &mut HostNetwork, name: &str, link: &str, id: Option<u64>) {
     if let Some(vlan) = network.vlans.iter_mut().find(|vlan| vlan.name == name) {
-        vlan.link = clipped(link);
+        vlan.link = link.to_owned();
         return;
     }
     let digits = name.trim_start_matches(|letter: char| !letter.is_ascii_digit());
     network.vlans.push(HostVlan {
-        name: clipped(name),
+        name: name.to_owned(),
         id: id.or_else(|| digits.parse().ok()).unwrap_or_default(),
-        link: clipped(link),
+        link: link.to_owned(),
     });
 }
 
@@ -199,8 +199,8 @@ fn route(words: &[&str]) -> Option<HostRoute> {
     let to = rest.next()?;
     let via = rest.skip_while(|word| **word != "via").nth(1)?;
     Some(HostRoute {
-        to: clipped(to),
-        via: Some(clipped(via)),
+        to: (*to).to_owned(),
+        via: Some((*via).to_owned()),
         ..HostRoute::default()
     })
 }
