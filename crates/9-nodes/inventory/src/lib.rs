@@ -98,8 +98,12 @@ pub fn read(root: &Path) -> HostInventory {
 
 /// Keeps as many entries of lists as an inventory has at most: a file may have a line for each.
 fn bound_lists(files: &mut HostFiles<'_>, inventory: &mut HostInventory) {
-    files.bound(&mut inventory.kernel.modules, "/proc/modules");
-    files.bound(&mut inventory.sysctls, "/etc/sysctl.d");
+    files.bound_by(&mut inventory.kernel.modules, |module| {
+        module.file.as_deref().unwrap_or("/proc/modules")
+    });
+    files.bound_by(&mut inventory.sysctls, |sysctl| {
+        sysctl.file.as_deref().unwrap_or("/proc/sys")
+    });
     files.bound(&mut inventory.storage.filesystems, "/proc/mounts");
     files.bound_by(&mut inventory.storage.swap, |swap| &swap.file);
     files.bound(&mut inventory.storage.arrays, "/proc/mdstat");
@@ -115,10 +119,12 @@ fn bound_lists(files: &mut HostFiles<'_>, inventory: &mut HostInventory) {
     files.bound(&mut network.hosts, "/etc/hosts");
     files.bound_by(&mut inventory.proxies, |proxy| &proxy.file);
     files.bound_by(&mut inventory.certificates, |certificate| &certificate.file);
-    files.bound(&mut inventory.units, "/etc/systemd/system");
+    files.bound_by(&mut inventory.units, |unit| {
+        unit.files.first().map_or("/etc/systemd/system", String::as_str)
+    });
     files.bound(&mut inventory.accounts, "/etc/passwd");
     files.bound_by(&mut inventory.registries, |registry| &registry.file);
     files.bound_by(&mut inventory.kubelet.flags, |flag| &flag.file);
-    files.bound(&mut inventory.limits, "/etc/security/limits.d");
+    files.bound_by(&mut inventory.limits, |limit| &limit.file);
     files.bound_by(&mut inventory.settings, |settings| &settings.file);
 }

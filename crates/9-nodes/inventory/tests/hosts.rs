@@ -204,9 +204,13 @@ fn lists_have_bounds() {
         0 => "KUBELET_EXTRA_ARGS=--v=1".to_owned(),
         _ => " --v=1".to_owned(),
     });
+    write("etc/sysctl.d/a.conf", &|number| format!("net.a{number:04}=1\n"));
+    write("etc/security/limits.conf", &|_| "* soft nofile 1\n".to_owned());
     let inventory = read(root.path());
     let network = &inventory.network;
     for (path, length) in [
+        ("/etc/sysctl.d/a.conf", inventory.sysctls.len()),
+        ("/etc/security/limits.conf", inventory.limits.len()),
         ("/etc/environment", inventory.proxies.len()),
         ("/etc/passwd", inventory.accounts.len()),
         ("/etc/network/interfaces", network.interfaces.len()),
