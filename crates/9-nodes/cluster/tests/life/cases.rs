@@ -397,11 +397,15 @@ pub fn a_component_that_does_not_stay_up_is_shown(fixture: &Fixture) -> Result<(
 }
 
 /// Kills the first machine once its console has output: earlier there is none to show, and what runs is only the KVM probe.
-fn kill_machine(fixture: &Fixture) -> Result<(), Failed> {
-    wait_for("the words on its console", || {
-        let console = fixture.state().join("node-1/console.log");
-        fs_err::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
-    })?;
+/// Returns `up`, which runs on.
+fn kill_machine(fixture: &Fixture, mut up: UpProcess) -> Result<UpProcess, Failed> {
+    let console = fixture.state().join("node-1/console.log");
+    let has_output = || fs_err::read_to_string(&console).is_ok_and(|text| text.contains("and says so"));
+    wait_for("the words on its console", || has_output() || up.has_ended())
+        .map_err(|failed| format!("{failed:?}\n{}", logs(fixture)))?;
+    if !has_output() {
+        return Err(format!("`up` ended before a machine had output: {}", fails(up)?).into());
+    }
     let machine = fixture
         .processes()
         .into_iter()
@@ -413,13 +417,13 @@ fn kill_machine(fixture: &Fixture) -> Result<(), Failed> {
         .and_then(|id| id.parse().ok())
         .and_then(Pid::from_raw)
         .ok_or("no id")?;
-    Ok(kill_process(id, Signal::KILL)?)
+    kill_process(id, Signal::KILL)?;
+    Ok(up)
 }
 
 pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
     fixture.set_fault("never-ready")?;
-    let up = fixture.up(1, None)?;
-    kill_machine(fixture)?;
+    let up = kill_machine(fixture, fixture.up(1, None)?)?;
     contains(
         &fails(up)?,
         &["the machine of node-1 ended", "signal: 9", "and says so"],
@@ -432,8 +436,7 @@ pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
 pub fn a_machine_that_ends_while_objects_are_applied_is_shown(fixture: &Fixture) -> Result<(), Failed> {
     // kubectl would be tried again for twenty seconds, and its failure be shown.
     fixture.set_fault("kubectl-ends")?;
-    let up = fixture.up(1, None)?;
-    kill_machine(fixture)?;
+    let up = kill_machine(fixture, fixture.up(1, None)?)?;
     contains(&fails(up)?, &["the machine of node-1 ended", "signal: 9"])
 }
 

@@ -205,6 +205,10 @@ impl UpProcess {
         Ok(rustix::process::kill_process(id.ok_or("no process")?, signal)?)
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// Waits for the end of `up`; returns its report, or its error as text.
     pub fn end(self) -> Result<Result<Value, String>, Failed> {
         let output = self.child.wait_with_output()?;
