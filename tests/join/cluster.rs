@@ -20,7 +20,7 @@ const JOINED: Duration = Duration::from_secs(1800);
 pub struct KubeadmCluster {
     /// Version of kubeadm and of the control plane: `v1.37.2`.
     pub version: String,
-    /// Name of the node of the control plane.
+    /// Name of its first node, a Debian worker.
     pub node: String,
     /// Host and port of its API server on the network of the machines.
     pub endpoint: String,
@@ -81,9 +81,7 @@ impl KubeadmCluster {
 
     /// Argument of the join command that follows a word of it.
     pub fn join_argument(&self, word: &str) -> Result<&str, Failed> {
-        let mut words = self.join_command.split_whitespace().skip_while(|other| *other != word);
-        let argument = words.nth(1);
-        argument.ok_or_else(|| format!("no {word} in the join command").into())
+        join_argument(&self.join_command, word)
     }
 
     /// Token of the join command: its identifier, which may be shown, and its secret.
@@ -91,6 +89,13 @@ impl KubeadmCluster {
         let token = self.join_argument("--token")?.split_once('.');
         token.ok_or_else(|| "the token of the join command has no `.`".into())
     }
+}
+
+/// Argument of a join command that follows a word of it.
+pub fn join_argument<'c>(command: &'c str, word: &str) -> Result<&'c str, Failed> {
+    let mut words = command.split_whitespace().skip_while(|other| *other != word);
+    let argument = words.nth(1);
+    argument.ok_or_else(|| format!("no {word} in the join command").into())
 }
 
 /// The items of a list.

@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use basalt_action::Blob;
-use basalt_cluster::topology::{MOST_NODES, NodeNumber, POD_NETWORK, REGISTRY};
+use basalt_cluster::topology::{CONTROL_PLANE, MOST_NODES, NodeNumber, POD_NETWORK, REGISTRY};
 use basalt_cluster::{ClusterPlan, LocalCluster, Variant, manifest};
 use basalt_debian::StackPackage;
 use basalt_machine::Files;
@@ -14,16 +14,22 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::certificates::Approver;
 use crate::cluster::KubeadmCluster;
+use crate::cluster_network::ClusterNetwork;
+use crate::control_plane::{API_PORT, COMPONENTS, ControlPlane};
 use crate::{basalt, debian, pool};
 
 /// Packages of Basalt in the Debian machines: what upstream's packages would bring there.
 const STACK: &[&str] = &["cni-plugins", "containerd", "kubeadm", "kubectl", "kubelet", "runc"];
-/// Port of the kubeadm cluster's API server.
-const API_PORT: u16 = 6443;
+/// Programs of the stack that the control plane has, too.
+const TOOLS: &[&str] = &["kubeadm", "kubectl"];
+/// Images that pods of a cluster of kubeadm have; the others of its list are those of the control plane.
+const IMAGES: &[&str] = &["coredns", "kube-proxy", "pause"];
+/// Path of kubeadm in the control plane's root folder.
+const KUBEADM: &str = "usr/bin/kubeadm";
 /// Time-out of builds: what the distribution's tests have not built yet is kubeadm.
 const BUILDING: Duration = Duration::from_secs(1800);
 /// Time-out of operations that need no boot.
-const SOON: Duration = Duration::from_secs(180);
+pub const SOON: Duration = Duration::from_secs(180);
 
 /// The command on a store of its own, and the kubeadm cluster.
 pub struct Fixture {
@@ -31,6 +37,10 @@ pub struct Fixture {
     pub cli: Cli,
     /// Cluster that kubeadm made.
     pub kubeadm: KubeadmCluster,
+    /// Its control plane.
+    pub control_plane: ControlPlane,
+    /// Network of the control plane and the machines.
+    pub network: ClusterNetwork,
     machines: Machines,
     by_command: OnceLock<Result<String, String>>,
     by_bootstrap_data: OnceLock<Result<String, String>>,
@@ -104,16 +114,15 @@ impl Fixture {
         let store = directory.shared_store("s")?;
         let cli = directory.environment.cli().env("BASALT_STORE", &store);
         let end = EndOfCluster(cli.clone());
-        let folder = directory.folder("join")?;
-        let rpms = built_rpms(&cli)?;
-        let tools = folder.join("tools");
-        for name in ["kubeadm", "kubectl"] {
-            let package = rpms.iter().find(|(known, _)| known == name);
-            let (_, rpm) = package.ok_or_else(|| format!("{name} was not built"))?;
-            basalt_rpm::unpack(&rpm.path, &tools).map_err(shown)?;
+        let tools = directory.folder("join")?.join("tools");
+        let rpms = built_rpms(&cli, &[STACK, &COMPONENTS].concat())?;
+        for (name, package) in &rpms {
+            if TOOLS.contains(&name.as_str()) || COMPONENTS.contains(&name.as_str()) {
+                basalt_rpm::unpack(&package.path, &tools).map_err(shown)?;
+            }
         }
-        let tools = tools.join("usr/bin");
-        let stack: Vec<_> = rpms.into_iter().map(|(_, package)| package).collect();
+        let stack = rpms.into_iter().filter(|(name, _)| STACK.contains(&name.as_str()));
+        let stack: Vec<_> = stack.map(|(_, package)| package).collect();
         let debian = debian::disk(&directory, &stack)?;
         cli.run(&["up", "--nodes", "0"], BUILDING)?.ended_with(0)?;
         load_images(&cli, &tools)?;
@@ -122,12 +131,16 @@ impl Fixture {
             debian,
             count: Mutex::new(0),
         };
-        let kubeadm = make_cluster(&machines, &tools, &folder)?;
+        let network = ClusterNetwork::of(&cli, &directory.environment.sdk)?;
+        let control_plane = ControlPlane::start(network.clone(), tools.clone(), &version(&tools)?)?;
+        let kubeadm = make_cluster(&machines, &control_plane, &tools)?;
         add_pod_network(&kubeadm, &machines, &directory.environment.checkout)?;
         Ok(Self {
             cli,
             approver: Approver::start(kubeadm.clone()),
             kubeadm,
+            control_plane,
+            network,
             machines,
             by_command: OnceLock::new(),
             by_bootstrap_data: OnceLock::new(),
@@ -163,19 +176,15 @@ impl Fixture {
         made(&self.by_bootstrap_data, || basalt::join_by_bootstrap_data(self)).map(String::as_str)
     }
 
-    /// Names of two Debian workers, which kubeadm joined.
+    /// Names of two Debian workers, which kubeadm joined: that of the cluster, and one more.
     pub fn workers(&self) -> Result<&[String], Failed> {
         let make = || {
-            let add = |_| {
-                let disk = &self.machines.debian;
-                let number = self.machines.add(|number| debian::worker(disk, number, &self.kubeadm));
-                number.map(|number| (number, debian::name(number)))
-            };
-            let workers: Vec<_> = (0..2).map(add).collect::<Result<_, _>>()?;
-            for (number, name) in &workers {
-                self.wait_for_node(name, *number)?;
-            }
-            Ok(workers.into_iter().map(|(_, name)| name).collect())
+            let disk = &self.machines.debian;
+            let add = |number| debian::worker(disk, number, &self.kubeadm.endpoint, &self.kubeadm.join_command);
+            let number = self.machines.add(add)?;
+            let name = debian::name(number);
+            self.wait_for_node(&name, number)?;
+            Ok(vec![self.kubeadm.node.clone(), name])
         };
         made(&self.workers, make).map(Vec::as_slice)
     }
@@ -196,15 +205,8 @@ impl Fixture {
 
     /// Runs the command in the network of the machines, where it reaches API servers by their own addresses.
     pub fn run_inside(&self, arguments: &[&str], timeout: Duration) -> Result<Ran, Failed> {
-        let status = self.cli.json(&["status"], SOON, 0)?;
-        let supervisor = status["supervisor"].as_str().ok_or("no supervisor")?;
-        let user = |process: &str| fs_err::read_link(format!("/proc/{process}/ns/user"));
-        let mut enter = Command::new("nsenter").args(["--target", supervisor, "--net"]);
-        // For root, the cluster's network may be one of the same user namespace, which nobody can enter again.
-        if user(supervisor)? != user("self")? {
-            enter = enter.args(["--user", "--preserve-credentials"]);
-        }
-        let command = enter.args([&[self.cli.program().as_str()], arguments].concat());
+        let words = [&[self.cli.program().as_str()], arguments].concat();
+        let command = self.network.command(&words);
         Started::new(&self.cli.within(command))?.wait(timeout)
     }
 }
@@ -217,14 +219,14 @@ fn made<T>(cell: &OnceLock<Result<T, String>>, make: impl FnOnce() -> Result<T, 
 }
 
 /// Builds the packages, and returns them by their names.
-fn built_rpms(cli: &Cli) -> Result<Vec<(String, StackPackage)>, Failed> {
-    let built = cli.json(&[&["build"], STACK].concat(), BUILDING, 0)?;
+fn built_rpms(cli: &Cli, names: &[&str]) -> Result<Vec<(String, StackPackage)>, Failed> {
+    let built = cli.json(&[&["build"], names].concat(), BUILDING, 0)?;
     let packages = built["packages"].as_array().into_iter().flatten();
     let rpms = packages.flat_map(|package| package["rpms"].as_array().into_iter().flatten());
     let mut found = Vec::new();
     for path in rpms.filter_map(|rpm| rpm["path"].as_str()) {
         let package = basalt_rpm::read_package(Utf8Path::new(path)).map_err(shown)?;
-        if STACK.contains(&package.name.as_str()) {
+        if names.contains(&package.name.as_str()) {
             let blob = Blob::of(fs_err::read(path)?);
             let path = path.into();
             found.push((package.name, StackPackage { path, blob }));
@@ -233,25 +235,26 @@ fn built_rpms(cli: &Cli) -> Result<Vec<(String, StackPackage)>, Failed> {
     Ok(found)
 }
 
-/// Loads our images under the names that kubeadm asks for.
-fn load_images(cli: &Cli, tools: &Utf8Path) -> Result<(), Failed> {
-    let list = Command::new(tools.join("kubeadm")).args([
-        "config",
-        "images",
-        "list",
-        "--kubernetes-version",
-        &version(tools)?,
-    ]);
-    let list = list.output().map_err(shown)?.text();
-    let names: Vec<&str> = list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let own = names
-        .iter()
-        .map(|name| own_image(name))
-        .collect::<Result<Vec<_>, _>>()?;
-    let built = cli.json(&[&["build"], &own[..]].concat(), BUILDING, 0)?;
-    for (name, own) in names.iter().zip(own) {
+/// Loads our images under the names that kubeadm has for them.
+fn load_images(cli: &Cli, root: &Utf8Path) -> Result<(), Failed> {
+    let list = ["config", "images", "list", "--kubernetes-version", &version(root)?];
+    let list = Command::new(root.join(KUBEADM))
+        .args(list)
+        .output()
+        .map_err(shown)?
+        .text();
+    let own_image = |own: &&str| {
+        let is_it = |name: &&str| name.contains(&format!("/{own}:"));
+        list.lines().map(str::trim).find(is_it)
+    };
+    let names: Vec<&str> = IMAGES.iter().filter_map(own_image).collect();
+    if names.len() != IMAGES.len() {
+        return Err(format!("of {IMAGES:?}, kubeadm has only {names:?}").into());
+    }
+    let built = cli.json(&[&["build"], IMAGES].concat(), BUILDING, 0)?;
+    for (name, own) in names.iter().zip(IMAGES) {
         let mut images = built["images"].as_array().into_iter().flatten();
-        let image = images.find(|image| image["name"] == own);
+        let image = images.find(|image| image["name"] == *own);
         let folder = image.and_then(|image| image["folder"].as_str());
         let folder = folder.ok_or_else(|| format!("{own} was not built: {built:#}"))?;
         cli.run(&["load", folder, "--name", name], SOON)?.ended_with(0)?;
@@ -259,36 +262,32 @@ fn load_images(cli: &Cli, tools: &Utf8Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Name of our image for one of upstream's: `etcd` for `registry.k8s.io/etcd:3.7.0-0`.
-fn own_image(name: &str) -> Result<&str, Failed> {
-    let path = name.rsplit_once(':').map(|(path, _)| path);
-    let last = path.and_then(|path| path.rsplit('/').next());
-    last.ok_or_else(|| format!("kubeadm names no image: {name}").into())
-}
-
 /// Version of kubeadm, as it says itself.
-fn version(tools: &Utf8Path) -> Result<String, Failed> {
-    let version = Command::new(tools.join("kubeadm")).args(["version", "--output", "short"]);
+fn version(root: &Utf8Path) -> Result<String, Failed> {
+    let version = Command::new(root.join(KUBEADM)).args(["version", "--output", "short"]);
     Ok(version.output().map_err(shown)?.text().trim().to_owned())
 }
 
-/// Starts the machine of the control plane, and waits for its cluster.
-fn make_cluster(machines: &Machines, tools: &Utf8Path, folder: &Utf8Path) -> Result<KubeadmCluster, Failed> {
-    let version = version(tools)?;
-    let number = machines.add(|number| Ok(debian::control_plane(&machines.debian, number, &version)))?;
-    let names = ["kubeconfig", "join-command"];
-    let [kubeconfig, join_command] = debian::told_values(&machines.console(number), names)?;
-    let port = machines.forward(number, API_PORT)?;
-    let endpoint = format!("{}:{API_PORT}", number.address());
-    let path = folder.join("admin.conf");
-    fs_err::write(&path, kubeconfig.replace(&endpoint, &format!("127.0.0.1:{port}")))?;
+/// Does what `kubeadm init` does once the API server is ready, and starts a Debian worker.
+fn make_cluster(machines: &Machines, control_plane: &ControlPlane, root: &Utf8Path) -> Result<KubeadmCluster, Failed> {
+    for phase in [&["upload-config", "all"][..], &["bootstrap-token"], &["addon", "all"]] {
+        control_plane.init_phase(phase)?;
+    }
+    let join_command = control_plane.kubeadm(&["token", "create", "--print-join-command"])?;
+    let join_command = join_command.trim().to_owned();
+    let port = machines.local.forward(CONTROL_PLANE, API_PORT).map_err(shown)?;
+    let endpoint = format!("{CONTROL_PLANE}:{API_PORT}");
+    let kubeconfig = root.join("admin.conf");
+    let admin = control_plane.file("admin.conf")?;
+    fs_err::write(&kubeconfig, admin.replace(&endpoint, &format!("127.0.0.1:{port}")))?;
+    let number = machines.add(|number| debian::worker(&machines.debian, number, &endpoint, &join_command))?;
     Ok(KubeadmCluster {
-        version,
+        version: version(root)?,
         node: debian::name(number),
         endpoint,
-        kubeconfig: path,
-        join_command: join_command.trim().to_owned(),
-        kubectl: tools.join("kubectl"),
+        kubeconfig,
+        join_command,
+        kubectl: root.join("usr/bin/kubectl"),
     })
 }
 

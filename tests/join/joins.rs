@@ -50,11 +50,17 @@ pub fn it_has_the_clusters_kubelet_configuration(fixture: &Fixture) -> Result<()
         let path = format!("/api/v1/nodes/{node}/proxy/configz");
         let mut found = Value::Null;
         // A node may be Ready before its kubelet has the certificate that it answers with.
-        let answered = until_every(TICK, &format!("the kubelet of {node} answers"), SOON, || {
+        until_every(TICK, &format!("the kubelet of {node} answers"), SOON, || {
             found = fixture.kubeadm.raw(&path).unwrap_or_default();
             !found.is_null()
-        });
-        answered.map(|()| found)
+        })?;
+        // Each has the cluster's authority at a path of its own.
+        let authority = found.pointer_mut("/kubeletconfig/authentication/x509/clientCAFile");
+        let is_path = |path: Value| path.as_str().is_some_and(|path| path.ends_with("/ca.crt"));
+        ensure(authority.is_some_and(|authority| is_path(authority.take())), || {
+            format!("{node} has no authority: {found:#}")
+        })?;
+        Ok::<_, Failed>(found)
     };
     let (debian, basalt) = (
         configuration(&fixture.kubeadm.node)?,

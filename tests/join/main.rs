@@ -1,11 +1,11 @@
-//! A cluster that kubeadm made, on Debian machines, and Basalt's nodes in it.
+//! A cluster that kubeadm made, with Debian machines as its first workers, and Basalt's nodes in it.
 //!
 //! ```text
+//! basalt up --nodes 0 --> network, etcd and registry <--(basalt load)-- images under upstream's names
+//! kubeadm init, phase by phase --> a control plane on this host --> kubeconfig, join command
 //! Debian's packages + containerd, kubelet, kubeadm of ours --(basalt-debian)--> a disk
-//! basalt up --nodes 0 --> network and registry <--(basalt load)-- images under upstream's names
-//! disk + init.sh --(a machine on that network)--> kubeadm init --(serial line)--> kubeconfig, join command
-//!                                                             join command --> workers of Debian, by kubeadm
-//!                                                                         └--> nodes of Basalt: by itself, by bootstrap data
+//! join command --> machines of that disk, by kubeadm join
+//!             └--> nodes of Basalt: by itself, by bootstrap data of Cluster API
 //! ```
 //!
 //! Machines are started by the first test that wants them, and stay for the others.
@@ -15,6 +15,8 @@
 mod basalt;
 mod certificates;
 mod cluster;
+mod cluster_network;
+mod control_plane;
 mod debian;
 mod fixture;
 mod joins;

@@ -1,61 +1,22 @@
 //! `kubeadm upgrade` of the control plane, with a node of Basalt in the cluster.
 
-use basalt_tests::{Failed, ensure, has_all, until_every};
-use serde_json::{Value, json};
+use basalt_tests::{Failed, ensure};
+use serde_json::Value;
 
-use crate::cluster::{KubeadmCluster, TICK};
+use crate::cluster::KubeadmCluster;
 use crate::fixture::Fixture;
-use crate::{debian, kubeadm};
+use crate::kubeadm;
 
-/// Script that runs on the machine of the control plane, after the lines that set its variables.
-const UPGRADE: &str = include_str!("scripts/upgrade.sh");
-/// Name of the pod that runs it.
-const POD: &str = "kubeadm-upgrade";
+/// Path of kubeadm's configuration of an upgrade, in the control plane's root folder.
+const CONFIGURATION: &str = "/etc/kubeadm-upgrade.yaml";
 /// Names of the ConfigMaps that nodes read.
-const CONFIGURATION: [&str; 2] = ["kubeadm-config", "kubelet-config"];
-
-/// Pod that runs a script in the namespaces of a node's first process, with the programs of an image.
-fn pod(node: &str, image: &str, script: &str) -> Value {
-    let command = ["nsenter", "--target=1", "--all", "--", "/bin/sh", "-c", script];
-    json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": { "name": POD },
-        "spec": {
-            "nodeName": node,
-            "hostPID": true,
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": false,
-            "enableServiceLinks": false,
-            "priorityClassName": "system-node-critical",
-            "tolerations": [{ "operator": "Exists" }],
-            "containers": [{
-                "name": "kubeadm", "image": image, "command": command,
-                "securityContext": { "privileged": true },
-            }],
-        },
-    })
-}
-
-/// Output of the pod, which has to end well.
-fn output(cluster: &KubeadmCluster) -> Result<String, Failed> {
-    let phase = || {
-        let pod = cluster.get(&["pod", POD]).unwrap_or_default();
-        pod["status"]["phase"].as_str().unwrap_or_default().to_owned()
-    };
-    let ended = until_every(TICK, "kubeadm has ended", debian::KUBEADM, || {
-        matches!(phase().as_str(), "Succeeded" | "Failed")
-    });
-    let said = cluster.kubectl(&["logs", POD]).unwrap_or_default();
-    ended.map_err(|failed| format!("{failed:?}\n{said}"))?;
-    ensure(phase() == "Succeeded", || said.clone())?;
-    Ok(said)
-}
+const CONFIG_MAPS: [&str; 2] = ["kubeadm-config", "kubelet-config"];
 
 /// Configuration of the cluster, as a node may read it.
 fn configuration(cluster: &KubeadmCluster, node: &str) -> Result<Vec<Value>, Failed> {
     let user = format!("--as=system:node:{node}");
     let mut read = Vec::new();
-    for name in CONFIGURATION {
+    for name in CONFIG_MAPS {
         let object = ["configmap", name, "--namespace=kube-system"];
         let map = cluster.get(&[&object[..], &[user.as_str(), "--as-group=system:nodes"]].concat())?;
         ensure(map["data"].is_object(), || format!("{map:#}"))?;
@@ -70,21 +31,32 @@ fn next_patch(version: &str) -> Option<String> {
     Some(format!("{minor}.{}", patch.parse::<u32>().ok()? + 1))
 }
 
+/// Phases of `kubeadm upgrade apply` after that of the control plane, whose components are no static pods here.
+const PHASES: [&[&str]; 3] = [&["upload-config", "all"], &["bootstrap-token"], &["addon", "all"]];
+
 pub fn kubeadm_upgrades_beside_a_basalt_node(fixture: &Fixture) -> Result<(), Failed> {
-    let cluster = &fixture.kubeadm;
+    let (cluster, control_plane) = (&fixture.kubeadm, &fixture.control_plane);
     let (node, version) = (fixture.by_command()?, cluster.version.as_str());
     let next = next_patch(version).ok_or_else(|| format!("no version: {version}"))?;
     let before = configuration(cluster, node)?;
-    let timeouts = debian::KUBEADM_TIMEOUTS;
-    let script = format!("VERSION='{version}'\nNEXT='{next}'\nTIMEOUTS='{timeouts}'\n{UPGRADE}");
-    cluster.apply(&pod(&cluster.node, fixture.tools()?, &script).to_string())?;
-    let said = output(cluster)?;
+    let upgrade = format!(
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: UpgradeConfiguration\nplan: {{kubernetesVersion: {next}}}\n\
+         apply: {{kubernetesVersion: {version}, certificateRenewal: false}}\n"
+    );
+    control_plane.write(CONFIGURATION, &upgrade)?;
     // The plan for the next patch names the nodes whose kubelets are older.
+    let plan = control_plane.kubeadm(&["upgrade", "plan", "--config", CONFIGURATION])?;
     let row = ["kubelet", node, version, next.as_str()];
-    ensure(said.lines().any(|line| line.split_whitespace().eq(row)), || {
-        format!("no line {row:?} in:\n{said}")
+    ensure(plan.lines().any(|line| line.split_whitespace().eq(row)), || {
+        format!("no line {row:?} in:\n{plan}")
     })?;
-    has_all(&said, &[&format!("was upgraded to \"{version}\"")])?;
+    // The API server goes and comes, as in an upgrade of its machine.
+    control_plane.init_phase(&["control-plane", "all"])?;
+    control_plane.restart()?;
+    for phase in PHASES {
+        let words = [&["upgrade", "apply", "phase"], phase, &["--config", CONFIGURATION]].concat();
+        control_plane.kubeadm(&words)?;
+    }
     let after = configuration(cluster, node)?;
     ensure(before == after, || format!("{before:#?} became {after:#?}"))?;
     cluster.node_ready(node)?;

@@ -2,7 +2,7 @@
 //!
 //! `engine` runs the build engine on the small packages of `fixtures/engine`, in stores of its own that share the SDK's
 //! tree. `node` checks, boots and breaks the images that were built. `live` boots them as nodes live, for long. `join` makes a
-//! cluster by kubeadm on a Debian machine. All want the machine to themselves and are run by `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
+//! cluster by kubeadm, with nodes of Debian and of Basalt. All want the machine to themselves and are run by `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
 //!
 //! ```text
 //! TestEnvironment (SDK, basalt, checkout) --> TestDirectory (a folder on the store's disk, gone afterwards)
@@ -21,7 +21,7 @@ pub use cli::{Cli, Ran, Started, marked_processes, pause, until, until_every};
 pub use environment::{EnvironmentError, TestDirectory, TestEnvironment};
 pub use recorder::Recorder;
 pub use runner::{TestCase, run_tests};
-pub use serial::{console_end, console_text, told_value};
+pub use serial::{console_end, console_text};
 pub use shell::Shell;
 
 use camino::Utf8Path;

@@ -44,7 +44,7 @@ pub use cluster::{ClusterStatus, LocalCluster, NodeStatus};
 pub use control::{MachineCredentials, Variant};
 pub use error::ClusterError;
 pub use layout::Layout;
-pub use network::Wire;
+pub use network::{Wire, ip_program};
 pub use observe::Pod;
 pub use plan::{ClusterInputs, ClusterPlan, ClusterSize};
 pub use stage::{Stage, StageTime};

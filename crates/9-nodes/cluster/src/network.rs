@@ -78,22 +78,32 @@ pub(crate) fn disconnect_command(node: NodeNumber) -> String {
     format!("link delete {}", node.port())
 }
 
-/// Runs the SDK's `ip` on a list of commands, in the network namespace of this process.
+/// Words of a command line that start the SDK's `ip`, whose path is that of its tree.
 ///
 /// Unlike other tools, `ip` cannot run in a sandbox: a sandbox is a user namespace of its own, without privileges in
-/// this network namespace. The SDK's own dynamic linker starts it, which finds the SDK's libraries and no others.
-pub(crate) fn ip(sdk: &Utf8Path, commands: &[String]) -> Result<(), ClusterError> {
-    let network = |source: ProcessError| ClusterError::Network {
-        source: Box::new(source),
-    };
+/// the network namespace. The SDK's own dynamic linker starts it, which finds the SDK's libraries and no others.
+pub fn ip_program(sdk: &Utf8Path) -> [String; 4] {
     let (loader, libraries) = match std::env::consts::ARCH {
         "aarch64" => ("lib/ld-linux-aarch64.so.1", "usr/lib/aarch64-linux-gnu"),
         _ => ("lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"),
     };
-    Command::new(sdk.join(loader))
-        .arg("--library-path")
-        .arg(sdk.join(libraries))
-        .arg(sdk.join("usr/sbin/ip"))
+    let path = |path: &str| sdk.join(path).into_string();
+    [
+        path(loader),
+        "--library-path".into(),
+        path(libraries),
+        path("usr/sbin/ip"),
+    ]
+}
+
+/// Runs the SDK's `ip` on a list of commands, in the network namespace of this process.
+pub(crate) fn ip(sdk: &Utf8Path, commands: &[String]) -> Result<(), ClusterError> {
+    let network = |source: ProcessError| ClusterError::Network {
+        source: Box::new(source),
+    };
+    let [program, arguments @ ..] = ip_program(sdk);
+    Command::new(program)
+        .args(arguments)
         .args(["-batch", "-"])
         .input(commands.join("\n") + "\n")
         .shown_as(format!("ip -batch - <<< '{}'", commands.join("\n")))
