@@ -68,7 +68,7 @@ fn device(file: &OwnedFd) -> io::Result<String> {
 pub(crate) fn sum() -> io::Result<ProcessUsage> {
     let mut sum = ProcessUsage::default();
     for id in ids()? {
-        let process = Status::of(id)?.map_or_else(ProcessUsage::default, |status| status.usage());
+        let process = Status::of(id)?.map_or_else(ProcessUsage::default, |status| status.usage);
         sum.memory = sum.memory.saturating_add(process.memory);
         sum.tables = sum.tables.saturating_add(process.tables);
         sum.threads = sum.threads.saturating_add(process.threads);
@@ -106,9 +106,9 @@ fn exact_memory_of(id: u32, counted: &CountedFiles) -> io::Result<u64> {
         };
         memory = match read(&status.folder, "smaps_rollup") {
             Ok(Some(text)) => exact_memory_in(&text, &status, counted),
-            Ok(None) | Err(_) => status.usage().memory,
+            Ok(None) | Err(_) => status.usage.memory,
         };
-        if memory == 0 || Status::read(status.folder)?.is_some_and(|now| now.tells_memory()) {
+        if memory == 0 || Status::read(status.folder)?.is_some_and(|now| now.tells_memory) {
             break;
         }
     }
@@ -124,7 +124,7 @@ fn exact_memory_in(text: &str, status: &Status, counted: &CountedFiles) -> u64 {
     } else {
         mapped(&status.folder, counted).unwrap_or_default()
     };
-    let own = kibibytes(text, "Pss_Anon") + kibibytes(text, "SwapPss") + status.usage().tables;
+    let own = kibibytes(text, "Pss_Anon") + kibibytes(text, "SwapPss") + status.usage.tables;
     own + shared.saturating_sub(mapped)
 }
 
@@ -157,12 +157,13 @@ fn mapped_in(mut smaps: impl io::BufRead, counted: &CountedFiles) -> io::Result<
     Ok(sum)
 }
 
-/// What the kernel tells of a process.
+/// Figures of a process and the folder that they are from.
 struct Status {
-    /// Its folder under `/proc`, or that of one of its threads.
+    /// Folder of the process under `/proc`, or of one of its threads.
     folder: String,
-    /// The text of `status` in it.
-    text: String,
+    usage: ProcessUsage,
+    /// `true` if the kernel tells its memory: it has some.
+    tells_memory: bool,
 }
 
 impl Status {
@@ -174,7 +175,7 @@ impl Status {
         let Some(process) = Self::read(format!("/proc/{id}"))? else {
             return Ok(None);
         };
-        if process.tells_memory() || process.usage().threads < 2 {
+        if process.tells_memory || process.usage.threads < 2 {
             return Ok(Some(process));
         }
         let threads = match fs::read_dir(format!("/proc/{id}/task")) {
@@ -189,7 +190,7 @@ impl Status {
                 Err(error) => return Err(error),
             };
             let thread = Self::read(format!("/proc/{id}/task/{}", name.to_string_lossy()))?;
-            if let Some(thread) = thread.filter(Self::tells_memory) {
+            if let Some(thread) = thread.filter(|thread| thread.tells_memory) {
                 return Ok(Some(thread));
             }
         }
@@ -198,15 +199,11 @@ impl Status {
 
     fn read(folder: String) -> io::Result<Option<Self>> {
         let text = read(&folder, "status")?;
-        Ok(text.map(|text| Self { folder, text }))
-    }
-
-    fn tells_memory(&self) -> bool {
-        field(&self.text, "VmPTE").is_some()
-    }
-
-    fn usage(&self) -> ProcessUsage {
-        parse_status(&self.text)
+        Ok(text.map(|text| Self {
+            folder,
+            usage: parse_status(&text),
+            tells_memory: field(&text, "VmPTE").is_some(),
+        }))
     }
 }
 
