@@ -121,19 +121,20 @@ impl Fixture {
                 basalt_rpm::unpack(&package.path, &tools).map_err(shown)?;
             }
         }
+        let version = version(&tools)?;
         let stack = rpms.into_iter().filter(|(name, _)| STACK.contains(&name.as_str()));
         let stack: Vec<_> = stack.map(|(_, package)| package).collect();
         let debian = debian::disk(&directory, &stack)?;
         cli.run(&["up", "--nodes", "0"], BUILDING)?.ended_with(0)?;
-        load_images(&cli, &tools)?;
+        load_images(&cli, &tools, &version)?;
         let machines = Machines {
             local: LocalCluster::open(store.join("cluster")).map_err(shown)?,
             debian,
             count: Mutex::new(0),
         };
         let network = ClusterNetwork::of(&cli, &directory.environment.sdk)?;
-        let control_plane = ControlPlane::start(network.clone(), tools.clone(), &version(&tools)?)?;
-        let kubeadm = make_cluster(&machines, &control_plane, &tools)?;
+        let control_plane = ControlPlane::start(network.clone(), tools.clone(), &version)?;
+        let kubeadm = make_cluster(&machines, &control_plane, &tools, version)?;
         add_pod_network(&kubeadm, &machines, &directory.environment.checkout)?;
         Ok(Self {
             cli,
@@ -236,8 +237,8 @@ fn built_rpms(cli: &Cli, names: &[&str]) -> Result<Vec<(String, StackPackage)>, 
 }
 
 /// Loads our images under the names that kubeadm has for them.
-fn load_images(cli: &Cli, root: &Utf8Path) -> Result<(), Failed> {
-    let list = ["config", "images", "list", "--kubernetes-version", &version(root)?];
+fn load_images(cli: &Cli, root: &Utf8Path, version: &str) -> Result<(), Failed> {
+    let list = ["config", "images", "list", "--kubernetes-version", version];
     let list = Command::new(root.join(KUBEADM))
         .args(list)
         .output()
@@ -269,7 +270,12 @@ fn version(root: &Utf8Path) -> Result<String, Failed> {
 }
 
 /// Does what `kubeadm init` does once the API server is ready, and starts a Debian worker.
-fn make_cluster(machines: &Machines, control_plane: &ControlPlane, root: &Utf8Path) -> Result<KubeadmCluster, Failed> {
+fn make_cluster(
+    machines: &Machines,
+    control_plane: &ControlPlane,
+    root: &Utf8Path,
+    version: String,
+) -> Result<KubeadmCluster, Failed> {
     for phase in [&["upload-config", "all"][..], &["bootstrap-token"], &["addon", "all"]] {
         control_plane.init_phase(phase)?;
     }
@@ -282,7 +288,7 @@ fn make_cluster(machines: &Machines, control_plane: &ControlPlane, root: &Utf8Pa
     fs_err::write(&kubeconfig, admin.replace(&endpoint, &format!("127.0.0.1:{port}")))?;
     let number = machines.add(|number| debian::worker(&machines.debian, number, &endpoint, &join_command))?;
     Ok(KubeadmCluster {
-        version: version(root)?,
+        version,
         node: debian::name(number),
         endpoint,
         kubeconfig,
