@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use basalt_action::{Action, ActionResult, Blob, Directory, Node, OutputDirectory};
 use basalt_sources::InputContent;
 use basalt_store::files_below;
-use basalt_tests::{Cli, Failed, ensure, has_all, shown};
+use basalt_test_environment::{Cli, Failed, ensure, has_all, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::buildgrid::BuildGrid;

@@ -10,7 +10,7 @@ use basalt_release::Arch;
 use basalt_sdk::Toolchain;
 use basalt_sources::Tools;
 use basalt_store::Store;
-use basalt_tests::{Cli, Failed, Recorder, TestDirectory, shown};
+use basalt_test_environment::{Cli, Failed, Recorder, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// The packages of tests/fixtures/engine, sorted.
@@ -198,7 +198,7 @@ impl Distro {
     pub fn nothing_is_left(&self) -> Result<(), Failed> {
         let tmp = self.store.root().join("tmp");
         let left: Vec<_> = tmp.read_dir_utf8()?.flatten().map(|entry| entry.into_path()).collect();
-        basalt_tests::ensure(left.is_empty(), || format!("this is left: {left:?}"))
+        basalt_test_environment::ensure(left.is_empty(), || format!("this is left: {left:?}"))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use basalt_digest::Digest;
-use basalt_tests::{Failed, Ran, ensure, has_all, shown};
+use basalt_test_environment::{Failed, Ran, ensure, has_all, shown};
 use serde_json::Value;
 
 use crate::distro::{Distro, Fixture};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use basalt_build::{BuildError, log::BuildPhase};
 use basalt_digest::Digest;
 use basalt_process::Command;
-use basalt_tests::{Failed, Recorder, Started, ensure, has_all, rendered, shown};
+use basalt_test_environment::{Failed, Recorder, Started, ensure, has_all, rendered, shown};
 use camino::Utf8Path;
 
 use crate::distro::{Distro, Fixture, built_ones};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Failed, ensure, has_all, marked_processes, until};
+use basalt_test_environment::{Failed, ensure, has_all, marked_processes, until};
 use rustix::process::Signal;
 
 use crate::distro::{Distro, Fixture};
@@ -21,7 +21,7 @@ fn is_building(seconds: &str) -> bool {
 }
 
 /// Starts a build of testapp, and waits until it is in the midst of testlib.
-fn start(distro: &Distro, seconds: &str) -> Result<basalt_tests::Started, Failed> {
+fn start(distro: &Distro, seconds: &str) -> Result<basalt_test_environment::Started, Failed> {
     delay_testlib(distro, seconds)?;
     let started = distro.cli().start(&["build", "testapp"])?;
     until("testlib is being built", TIMEOUT, || is_building(seconds))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_build::PackageNames;
-use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
+use basalt_test_environment::{Failed, ensure, has_all, marked_processes, shown, until};
 
 use crate::distro::{Distro, Fixture};
 use crate::failures::TIMEOUT;
@@ -180,7 +180,7 @@ pub fn a_limit_that_is_reached_is_named(fixture: &Fixture) -> Result<(), Failed>
         )?;
         distro.write("excessive", "", &format!("%build\n{command}\n\n%files"))?;
         let error = distro.build(&["excessive"]).err().ok_or("that should have failed")?;
-        let text = basalt_tests::rendered(&error.into());
+        let text = basalt_test_environment::rendered(&error.into());
         has_all(&text, &["excessive was ended in %build", message, "resources.toml"])?;
     }
     distro.nothing_is_left()

@@ -19,7 +19,7 @@ mod slow_servers;
 
 use std::process::ExitCode;
 
-use basalt_tests::TestCase;
+use basalt_test_environment::TestCase;
 use distro::Fixture;
 
 const TESTS: &[TestCase<Fixture>] = &[
@@ -226,5 +226,5 @@ const TESTS: &[TestCase<Fixture>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::run_tests(TESTS, 2, Fixture::prepare)
+    basalt_test_environment::run_tests(TESTS, 2, Fixture::prepare)
 }

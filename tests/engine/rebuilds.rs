@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use basalt_build::Built;
 use basalt_digest::Digest;
-use basalt_tests::{Failed, ensure, shown};
+use basalt_test_environment::{Failed, ensure, shown};
 
 use crate::distro::{ALL, Fixture};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use basalt_process::Command;
 use basalt_store::remove_tree;
-use basalt_tests::{Cli, Failed, Started, ensure, has_all, is_long, shown};
+use basalt_test_environment::{Cli, Failed, Started, ensure, has_all, is_long, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 

@@ -1,7 +1,7 @@
 //! A cache that two stores share: what one has built the other need not, and a cache costs time, never correctness.
 
 use basalt_store::files_below;
-use basalt_tests::{Cli, Failed, ensure, has_all};
+use basalt_test_environment::{Cli, Failed, ensure, has_all};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::distro::{Distro, Fixture};
@@ -44,7 +44,7 @@ pub fn rpms(cli: &Cli, distro: &Distro, package: &str) -> Result<String, Failed>
     let path = built["packages"][0]["rpms"][0]["path"].as_str().ok_or("no RPM")?;
     ensure(path.starts_with(distro.store.root().as_str()), || path.to_owned())?;
     Ok(basalt_store::digest_of(Utf8Path::new(path))
-        .map_err(basalt_tests::shown)?
+        .map_err(basalt_test_environment::shown)?
         .0
         .to_hex())
 }
@@ -159,7 +159,7 @@ pub fn a_result_of_an_unknown_signer_is_not_used(fixture: &Fixture) -> Result<()
 
 pub fn a_damaged_cache_costs_time_only(fixture: &Fixture) -> Result<(), Failed> {
     let filled = fill(fixture)?;
-    for path in files_below(&filled.cache.join("cas")).map_err(basalt_tests::shown)? {
+    for path in files_below(&filled.cache.join("cas")).map_err(basalt_test_environment::shown)? {
         let mut bytes = fs_err::read(&path)?;
         let middle = bytes.len() / 2;
         if let Some(byte) = bytes.get_mut(middle) {

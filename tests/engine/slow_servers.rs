@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use basalt_process::Command;
-use basalt_tests::{Failed, Started, ensure, has_all, until};
+use basalt_test_environment::{Failed, Started, ensure, has_all, until};
 
 use crate::distro::{Distro, Fixture};
 use crate::failures::{TIMEOUT, lock_manual};

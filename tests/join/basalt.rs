@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use basalt_cluster::topology::NodeNumber;
 use basalt_cluster::{Variant, node_config};
-use basalt_tests::{Failed, console_text, until_every};
+use basalt_test_environment::{Failed, console_text, until_every};
 
 use crate::cluster::{TICK, items};
 use crate::fixture::Fixture;
@@ -91,7 +91,7 @@ pub fn join_by_bootstrap_data(fixture: &Fixture) -> Result<String, Failed> {
     let nodes = || cluster.get(&["nodes", "--selector", LABEL]).unwrap_or_default();
     let registered = until_every(TICK, "the node is registered", BOOT, || !items(&nodes()).is_empty());
     registered.map_err(|failed| {
-        let end = basalt_tests::console_end(&fixture.machines().console(number));
+        let end = basalt_test_environment::console_end(&fixture.machines().console(number));
         format!("{failed:?}; the end of its console:\n{end}")
     })?;
     let name = nodes()["items"][0]["metadata"]["name"]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use basalt_tests::{Failed, ensure, until_every};
+use basalt_test_environment::{Failed, ensure, until_every};
 use serde_json::Value;
 
 use crate::cluster::{KubeadmCluster, TICK, is_ready, items};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use basalt_process::Command;
-use basalt_tests::{Failed, shown, until_every};
+use basalt_test_environment::{Failed, shown, until_every};
 use camino::Utf8PathBuf;
 use serde_json::Value;
 

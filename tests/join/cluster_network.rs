@@ -2,7 +2,7 @@
 
 use basalt_cluster::{ip_program, topology};
 use basalt_process::Command;
-use basalt_tests::{Cli, Failed, shown};
+use basalt_test_environment::{Cli, Failed, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use basalt_cluster::topology::{CONTROL_PLANE, POD_NETWORK};
 use basalt_document::Document;
 use basalt_process::Command;
-use basalt_tests::{Failed, Started, shown, until_every};
+use basalt_test_environment::{Failed, Started, shown, until_every};
 use camino::Utf8PathBuf;
 use serde_json::Value;
 

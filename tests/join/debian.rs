@@ -4,7 +4,7 @@ use basalt_cluster::Variant;
 use basalt_cluster::topology::{CONTROL_PLANE, NodeNumber};
 use basalt_debian::{DebianDisk, DebianSystem, NO_TIMER_CHECK, StackPackage};
 use basalt_progress::Silent;
-use basalt_tests::{Failed, TestDirectory, shown};
+use basalt_test_environment::{Failed, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cluster::join_argument;

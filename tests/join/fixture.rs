@@ -9,7 +9,7 @@ use basalt_cluster::{ClusterPlan, LocalCluster, Variant, manifest};
 use basalt_debian::StackPackage;
 use basalt_machine::Files;
 use basalt_process::Command;
-use basalt_tests::{Cli, Failed, Ran, Started, TestDirectory, shown};
+use basalt_test_environment::{Cli, Failed, Ran, Started, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::certificates::Approver;
@@ -199,7 +199,7 @@ impl Fixture {
     pub fn wait_for_node(&self, name: &str, number: NodeNumber) -> Result<(), Failed> {
         let ready = self.kubeadm.node_ready(name);
         ready.map_err(|failed| {
-            let end = basalt_tests::console_end(&self.machines.console(number));
+            let end = basalt_test_environment::console_end(&self.machines.console(number));
             format!("{failed:?}; the end of its console:\n{end}").into()
         })
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Failed, ensure, until_every};
+use basalt_test_environment::{Failed, ensure, until_every};
 use serde_json::Value;
 
 use crate::cluster::TICK;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use basalt_node_config::{Clock, check};
-use basalt_tests::{Failed, ensure, has_all, until_every};
+use basalt_test_environment::{Failed, ensure, has_all, until_every};
 
 use crate::cluster::{TICK, is_ready, items};
 use crate::control_plane::COMPONENTS;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use basalt_cluster::topology::NodeNumber;
-use basalt_tests::{Failed, ensure, has_all, until_every};
+use basalt_test_environment::{Failed, ensure, has_all, until_every};
 use serde_json::Value;
 
 use crate::cluster::{KubeadmCluster, TICK};

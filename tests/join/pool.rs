@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Failed, Started, ensure, has_all, until_every};
+use basalt_test_environment::{Failed, Started, ensure, has_all, until_every};
 use serde_json::Value;
 
 use crate::cluster::{TICK, items};
@@ -106,7 +106,7 @@ pub fn kubectl_works_alike_on_both(fixture: &Fixture) -> Result<(), Failed> {
         ensure(logs.trim() == "started", || format!("logs on {node}: {logs}"))?;
         let echo = ["exec", "--stdin", name, "--", "busybox", "cat"];
         let echoed = cluster.command(&echo).input("through exec\n").output();
-        let echoed = echoed.map_err(basalt_tests::shown)?.text();
+        let echoed = echoed.map_err(basalt_test_environment::shown)?.text();
         ensure(echoed == "through exec\n", || format!("exec on {node}: {echoed}"))?;
         // Of a pod that has just started, the kubelet has no figures yet.
         until_every(TICK, &format!("{node} measures the memory of {name}"), SOON, || {

@@ -1,6 +1,6 @@
 //! `kubeadm upgrade` of the control plane, with a node of Basalt in the cluster.
 
-use basalt_tests::{Failed, ensure};
+use basalt_test_environment::{Failed, ensure};
 use serde_json::Value;
 
 use crate::cluster::KubeadmCluster;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 use basalt_process::Command;
-use basalt_tests::{Failed, ensure, has_all};
+use basalt_test_environment::{Failed, ensure, has_all};
 
 use crate::machine::{Machine, repository};
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use basalt_process::{Command, ProcessError};
-use basalt_tests::{Failed, Ran, Started, ensure};
+use basalt_test_environment::{Failed, Ran, Started, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::symlink;
 

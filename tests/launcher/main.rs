@@ -19,8 +19,8 @@ mod sub_ids;
 
 use std::process::ExitCode;
 
+use basalt_test_environment::Failed;
 use basalt_test_output::skip_all;
-use basalt_tests::Failed;
 use libtest_mimic::{Arguments, Trial};
 use machine::{Machine, SHELLS, Shell, User};
 

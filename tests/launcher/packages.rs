@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use basalt_process::tool;
-use basalt_tests::{Failed, ensure, has_all};
+use basalt_test_environment::{Failed, ensure, has_all};
 
 use crate::checkout::silent;
 use crate::machine::{Machine, PACKAGES, User, repository};

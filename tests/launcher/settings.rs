@@ -1,6 +1,6 @@
 //! Settings of the user: cargo's target folder and target, by file and by environment; HOME and CARGO_HOME.
 
-use basalt_tests::{Failed, ensure, has_all};
+use basalt_test_environment::{Failed, ensure, has_all};
 
 use crate::checkout::silent;
 use crate::machine::Machine;

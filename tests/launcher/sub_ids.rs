@@ -1,6 +1,6 @@
 //! Namespaces and sub-ids, which are looked at before the command is compiled.
 
-use basalt_tests::{Failed, has_all};
+use basalt_test_environment::{Failed, has_all};
 
 use crate::machine::Machine;
 

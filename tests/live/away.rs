@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use basalt_tests::{Failed, ensure, pause, shown};
+use basalt_test_environment::{Failed, ensure, pause, shown};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, has_condition};

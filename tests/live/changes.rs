@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use basalt_machine::ConfigDiskImage;
-use basalt_tests::{Failed, ensure, pause};
+use basalt_test_environment::{Failed, ensure, pause};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use basalt_machine::{Bus, Disk, DiskFormat, DiskSource};
 use basalt_process::Command;
-use basalt_tests::{Failed, ensure, shown, until};
+use basalt_test_environment::{Failed, ensure, shown, until};
 use camino::Utf8Path;
 
 use crate::fixture::Fixture;

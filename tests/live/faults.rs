@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use basalt_tests::{Failed, Shell, ensure, until_every};
+use basalt_test_environment::{Failed, Shell, ensure, until_every};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, has_condition};

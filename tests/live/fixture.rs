@@ -11,8 +11,8 @@ use basalt_machine::{Accelerator, Machine, RunningMachine, SdkTools};
 use basalt_node_config::defaults::API_PORT;
 use basalt_process::Command;
 use basalt_release::Arch;
-use basalt_tests::lan::Upstream;
-use basalt_tests::{Cli, Failed, TestDirectory, shown};
+use basalt_test_environment::lan::Upstream;
+use basalt_test_environment::{Cli, Failed, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use basalt_machine::{
 };
 use basalt_node_config::defaults::{DISK_FILE, DISK_LABEL};
 use basalt_release::Arch;
-use basalt_tests::{Failed, ensure, shown};
+use basalt_test_environment::{Failed, ensure, shown};
 use camino::Utf8PathBuf;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! An image with a large file whose digest is known.
 
 use basalt_digest::Digest;
-use basalt_tests::Failed;
+use basalt_test_environment::Failed;
 use camino::Utf8Path;
 use rand::{RngCore as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};

@@ -24,7 +24,7 @@ mod sizes;
 
 use std::process::ExitCode;
 
-use basalt_tests::TestCase;
+use basalt_test_environment::TestCase;
 use fixture::Fixture;
 
 /// Memory for one test, in KiB: two machines and the control plane. The machine of 16 GiB does not use most of it.
@@ -103,5 +103,5 @@ fn threads() -> usize {
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::run_tests(TESTS, threads(), Fixture::prepare)
+    basalt_test_environment::run_tests(TESTS, threads(), Fixture::prepare)
 }

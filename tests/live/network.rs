@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use basalt_machine::{NetworkDevice, mac_address};
 use basalt_node_config::defaults::API_PORT;
-use basalt_tests::lan::{ADDRESS_V6, Lease};
-use basalt_tests::{Failed, ensure, until};
+use basalt_test_environment::lan::{ADDRESS_V6, Lease};
+use basalt_test_environment::{Failed, ensure, until};
 use serde_json::json;
 
 use crate::fixture::{Fixture, has_condition};
@@ -151,8 +151,10 @@ pub fn a_bond_of_two_cards_has_both_families(fixture: &Fixture) -> Result<(), Fa
     ensure(slaves.split_whitespace().count() == 2, || slaves.clone())?;
     let card = usize::from(!active.contains(&mac_address(&node.name, 0)));
     let cable = json!({ "name": format!("net{card}"), "up": false });
-    let mut control = node.running()?.control().map_err(basalt_tests::shown)?;
-    control.execute("set_link", cable).map_err(basalt_tests::shown)?;
+    let mut control = node.running()?.control().map_err(basalt_test_environment::shown)?;
+    control
+        .execute("set_link", cable)
+        .map_err(basalt_test_environment::shown)?;
     drop(control);
     let mut other = String::new();
     until("the other card is active", FOLLOWED, || {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use basalt_machine::{Disk, Machine, RunningMachine, SystemdCredential, mac_address};
 use basalt_node_config::defaults::CREDENTIAL;
 use basalt_release::Arch;
-use basalt_tests::lan::{Behaviour, Lan, Lease};
-use basalt_tests::{Failed, Shell, console_end, console_text, shown, until_every};
+use basalt_test_environment::lan::{Behaviour, Lan, Lease};
+use basalt_test_environment::{Failed, Shell, console_end, console_text, shown, until_every};
 use camino::Utf8Path;
 use serde_json::Value;
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use basalt_tests::{Failed, ensure, until};
+use basalt_test_environment::{Failed, ensure, until};
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;

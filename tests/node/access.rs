@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Failed, Ran, ensure, has_all, is_long};
+use basalt_test_environment::{Failed, Ran, ensure, has_all, is_long};
 use serde_json::Value;
 
 use crate::fixture::Fixture;

@@ -8,7 +8,7 @@ use basalt_machine::{
 use basalt_node_config::defaults::CREDENTIAL;
 use basalt_process::Command;
 use basalt_release::Arch;
-use basalt_tests::{Failed, console_text, ensure, has_all, shown};
+use basalt_test_environment::{Failed, console_text, ensure, has_all, shown};
 use camino::Utf8Path;
 use fs_err::os::unix::fs::FileExt as _;
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use basalt_machine::Qmp;
-use basalt_tests::{Failed, console_text, ensure, has_all, is_long, marked_processes, shown, until};
+use basalt_test_environment::{Failed, console_text, ensure, has_all, is_long, marked_processes, shown, until};
 use rustix::process::Signal;
 
 use crate::fixture::Fixture;

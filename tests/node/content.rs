@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_store::files_below;
-use basalt_tests::{Failed, ensure};
+use basalt_test_environment::{Failed, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use object::read::elf::{Dyn as _, ElfFile64, FileHeader as _, ProgramHeader as _};
 use object::{Endianness, Object as _, ObjectSection as _, elf};

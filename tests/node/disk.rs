@@ -9,7 +9,7 @@ use basalt_image::{Composer, ImagePackage};
 use basalt_progress::Silent;
 use basalt_release::Arch;
 use basalt_store::Store;
-use basalt_tests::{Failed, ensure, has_all, link_all, marked_processes, shown, until};
+use basalt_test_environment::{Failed, ensure, has_all, link_all, marked_processes, shown, until};
 use camino::Utf8Path;
 use rustix::process::Signal;
 

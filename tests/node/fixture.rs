@@ -5,7 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use basalt_image::{DiskFacts, Facts, PartitionFacts};
-use basalt_tests::{Cli, Failed, Ran, TestDirectory, shown};
+use basalt_test_environment::{Cli, Failed, Ran, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 

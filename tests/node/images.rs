@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Failed, ensure, has_all, is_long, until};
+use basalt_test_environment::{Failed, ensure, has_all, is_long, until};
 use camino::Utf8PathBuf;
 
 use crate::fixture::Fixture;

@@ -15,7 +15,7 @@ mod recovery;
 
 use std::process::ExitCode;
 
-use basalt_tests::TestCase;
+use basalt_test_environment::TestCase;
 use fixture::Fixture;
 
 const TESTS: &[TestCase<Fixture>] = &[
@@ -122,5 +122,5 @@ const TESTS: &[TestCase<Fixture>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::run_tests(TESTS, 1, Fixture::prepare)
+    basalt_test_environment::run_tests(TESTS, 1, Fixture::prepare)
 }

@@ -10,7 +10,7 @@ use basalt_machine::{
 };
 use basalt_process::Command;
 use basalt_release::Arch;
-use basalt_tests::{Failed, console_text, ensure, is_long, shown, until};
+use basalt_test_environment::{Failed, console_text, ensure, is_long, shown, until};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FallocateFlags;
 

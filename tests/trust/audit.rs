@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use basalt_tests::{Failed, TestDirectory, ensure, has_all};
+use basalt_test_environment::{Failed, TestDirectory, ensure, has_all};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, TIMEOUT};
@@ -312,7 +312,8 @@ pub fn documents_are_written(directory: &TestDirectory) -> Result<(), Failed> {
 pub fn every_package_is_listed(directory: &TestDirectory) -> Result<(), Failed> {
     let fixture = &Fixture::of(directory);
     let text = fixture.text("distro/upstreams.toml")?;
-    let upstreams = basalt_advisories::Upstreams::parse("distro/upstreams.toml", &text).map_err(basalt_tests::shown)?;
+    let upstreams =
+        basalt_advisories::Upstreams::parse("distro/upstreams.toml", &text).map_err(basalt_test_environment::shown)?;
     let listed: std::collections::BTreeSet<&str> = upstreams.packages().collect();
     let mut missing = fixture.packages()?;
     missing.retain(|package| !listed.contains(package.as_str()));

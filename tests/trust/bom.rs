@@ -5,7 +5,7 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 
 use basalt_bom::{ComponentKind, Inventory};
 use basalt_image::Facts;
-use basalt_tests::{Failed, TestDirectory, ensure, has_all, shown};
+use basalt_test_environment::{Failed, TestDirectory, ensure, has_all, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use packageurl::PackageUrl;
 

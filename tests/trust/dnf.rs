@@ -5,7 +5,7 @@ use std::time::Duration;
 use basalt_process::ProcessError;
 use basalt_sandbox::{Network, Relaxation, Sandbox};
 use basalt_sdk::SdkTree;
-use basalt_tests::{Cli, Failed, Ran, Started, TestDirectory, ensure, shown, until};
+use basalt_test_environment::{Cli, Failed, Ran, Started, TestDirectory, ensure, shown, until};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::fixture::TIMEOUT;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Cli, Failed, Ran, TestDirectory, link_all};
+use basalt_test_environment::{Cli, Failed, Ran, TestDirectory, link_all};
 use camino::Utf8PathBuf;
 
 /// Time-out of a command on a busy machine.

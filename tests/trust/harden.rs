@@ -1,6 +1,6 @@
 //! `basalt harden` on the real images.
 
-use basalt_tests::{Failed, TestDirectory, ensure, has_all};
+use basalt_test_environment::{Failed, TestDirectory, ensure, has_all};
 use serde_json::Value;
 
 use crate::fixture::{Fixture, TIMEOUT};

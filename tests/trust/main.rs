@@ -18,7 +18,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use basalt_tests::{TestCase, TestDirectory};
+use basalt_test_environment::{TestCase, TestDirectory};
 
 const TESTS: &[TestCase<TestDirectory>] = &[
     ("origin_all_code_is_compiled_here", origin::all_code_is_compiled_here),
@@ -118,5 +118,5 @@ const TESTS: &[TestCase<TestDirectory>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::run_tests(TESTS, 2, Ok)
+    basalt_test_environment::run_tests(TESTS, 2, Ok)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use basalt_hardening::{AllowedCompilers, ElfKind, Language, read_elf, unresolved};
 use basalt_rpm::{Dependency, Package, Payload, read_package, usr_merged};
-use basalt_tests::{Failed, TestDirectory, ensure, has_all, is_long, shown};
+use basalt_test_environment::{Failed, TestDirectory, ensure, has_all, is_long, shown};
 use camino::Utf8PathBuf;
 use object::read::archive::ArchiveFile;
 

@@ -2,7 +2,7 @@
 
 use basalt_document::Document;
 use basalt_preflight::{ManifestObject, NodeFacts, RuleExample, Storage, examine, rules};
-use basalt_tests::{Failed, TestDirectory, ensure, has_all};
+use basalt_test_environment::{Failed, TestDirectory, ensure, has_all};
 
 use crate::fixture::Fixture;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use basalt_repodata::raw::{Entry, FilelistsPackage, PrimaryPackage};
 use basalt_repodata::{parse_filelists, parse_primary, parse_repomd};
 use basalt_signing::{Keyring, Timestamp};
-use basalt_tests::{Failed, Started, TestDirectory, ensure, has_all, until};
+use basalt_test_environment::{Failed, Started, TestDirectory, ensure, has_all, until};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 

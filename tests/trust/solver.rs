@@ -15,7 +15,7 @@ mod generate;
 use basalt_bench::ask_libsolv;
 use basalt_rpm::{Dependency, Package};
 use basalt_solver::{PackageIndex, SolveError};
-use basalt_tests::{Failed, TestDirectory, ensure, is_long, shown};
+use basalt_test_environment::{Failed, TestDirectory, ensure, is_long, shown};
 use enumerate::Enumeration;
 use generate::{REQUEST, repository};
 

@@ -1,7 +1,7 @@
 //! `basalt verify` and `basalt provenance` on real packages and images.
 
 use basalt_digest::Digest;
-use basalt_tests::{Failed, TestDirectory, ensure, has_all};
+use basalt_test_environment::{Failed, TestDirectory, ensure, has_all};
 use serde_json::Value;
 
 use crate::fixture::Fixture;

@@ -2,7 +2,7 @@
 
 use basalt_content::{ContentFile, DistributionContent};
 use basalt_sdk::SdkTree;
-use basalt_store::{Store, StoreError, Workspace};
+use basalt_store::{FileError, Store, StoreError, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::Cli;
@@ -78,11 +78,11 @@ impl TestEnvironment {
                 path => Err(EnvironmentError::Missing { name, path }),
             }
         };
-        let checkout = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
+        let manifest = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
         Ok(Self {
             program: file("BASALT_PROGRAM", "the basalt command")?,
             sdk: file("BASALT_SDK", "the tree of the SDK")?,
-            checkout: checkout.parent().unwrap_or(checkout).to_owned(),
+            checkout: manifest.ancestors().nth(2).unwrap_or(manifest).to_owned(),
         })
     }
 
@@ -130,7 +130,7 @@ impl TestDirectory {
             let (own, shared) = (path.join(part), self.store.root().join(part));
             fs_err::remove_dir(&own)
                 .and_then(|()| fs_err::os::unix::fs::symlink(shared, &own))
-                .map_err(StoreError::io("cannot share", &own))?;
+                .map_err(FileError::new("cannot share", &own))?;
         }
         Ok(path)
     }
@@ -139,9 +139,9 @@ impl TestDirectory {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn folder(&self, name: &str) -> Result<Utf8PathBuf, StoreError> {
+    pub fn folder(&self, name: &str) -> Result<Utf8PathBuf, FileError> {
         let path = self.workspace.path().join(name);
-        fs_err::create_dir_all(&path).map_err(StoreError::io("cannot create", &path))?;
+        fs_err::create_dir_all(&path).map_err(FileError::new("cannot create", &path))?;
         Ok(path)
     }
 }

@@ -1,8 +1,7 @@
-//! Tests of the whole, and what they share.
+//! What the tests of the whole share: what they work with, their runner, networks between machines, serial consoles.
 //!
-//! `engine` runs the build engine on the small packages of `fixtures/engine`, in stores of its own that share the SDK's
-//! tree. `node` checks, boots and breaks the images that were built. `live` boots them as nodes live, for long. `join` makes a
-//! cluster by kubeadm, with nodes of Debian and of Basalt. All want the machine to themselves and are run by `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
+//! Those tests are the programs of `basalt-tests`, in the folder above. They want the machine to themselves and are run by
+//! `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
 //!
 //! ```text
 //! TestEnvironment (SDK, basalt, checkout) --> TestDirectory (a folder on the store's disk, gone afterwards)
