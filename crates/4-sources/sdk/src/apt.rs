@@ -2,7 +2,7 @@
 //! installed packages.
 
 use basalt_process::{Command, tool::Tool};
-use basalt_store::{Store, StoreError, Workspace, write};
+use basalt_store::{FileError, Store, Workspace, write};
 use camino::Utf8Path;
 
 use crate::{SdkError, archive};
@@ -55,7 +55,7 @@ impl PrivateApt {
         write::atomically(&root.join("status"), "")?;
         for folder in ["state/lists/partial", "cache/archives/partial", "parts"] {
             let folder = root.join(folder);
-            fs_err::create_dir_all(&folder).map_err(StoreError::io("cannot create", &folder))?;
+            fs_err::create_dir_all(&folder).map_err(FileError::new("cannot create", &folder))?;
         }
         Ok(apt)
     }

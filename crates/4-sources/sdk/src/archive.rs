@@ -59,7 +59,7 @@ pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Re
                 task.finish(Outcome::Done);
                 return Ok(());
             }
-            Err(error @ (SdkError::Store(_) | SdkError::Process(_))) => return Err(error),
+            Err(error @ (SdkError::Io(_) | SdkError::Store(_) | SdkError::Process(_))) => return Err(error),
             Err(error) => {
                 tracing::debug!(mirror, %error, "this mirror does not help");
                 first = first.or(Some(error));

@@ -1,7 +1,7 @@
 //! Errors of fetching, installing and using the SDK.
 
 use basalt_process::ProcessError;
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -93,6 +93,10 @@ pub enum SdkError {
         /// Cause, with the path of the input.
         source: basalt_action::DirectoryError,
     },
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// An operation of the store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

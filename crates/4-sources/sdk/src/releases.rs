@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 
 use basalt_progress::{Outcome, Reporter, Unit};
-use basalt_store::{Store, StoreError};
+use basalt_store::{FileError, Store};
 
 use crate::SdkError;
 use crate::apt::{Index, PrivateApt};
@@ -23,11 +23,11 @@ pub fn source_versions(
     apt.update()?;
     let mut versions = BTreeMap::new();
     let lists = apt.lists();
-    for entry in lists.read_dir_utf8().map_err(StoreError::io("cannot list", &lists))? {
-        let path = entry.map_err(StoreError::io("cannot list", &lists))?.into_path();
+    for entry in lists.read_dir_utf8().map_err(FileError::new("cannot list", &lists))? {
+        let path = entry.map_err(FileError::new("cannot list", &lists))?.into_path();
         if path.file_name().is_some_and(|name| name.ends_with("_Sources")) {
-            let file = fs_err::File::open(&path).map_err(StoreError::io("cannot read", &path))?;
-            read(BufReader::new(file), &mut versions).map_err(StoreError::io("cannot read", &path))?;
+            let file = fs_err::File::open(&path).map_err(FileError::new("cannot read", &path))?;
+            read(BufReader::new(file), &mut versions).map_err(FileError::new("cannot read", &path))?;
         }
     }
     task.finish(Outcome::Done);

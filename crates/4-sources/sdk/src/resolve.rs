@@ -6,7 +6,7 @@ use crate::sdk_lock::{LockedPackage, SdkDefinition, SdkLock};
 use basalt_digest::Digest;
 use basalt_process::tool;
 use basalt_progress::{Outcome, Reporter, Unit};
-use basalt_store::{Store, StoreError, write};
+use basalt_store::{FileError, Store, write};
 use camino::Utf8Path;
 
 use crate::SdkError;
@@ -30,7 +30,7 @@ pub struct Change {
 pub fn lock(definition_path: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Change>, SdkError> {
     let lock_path = definition_path.with_extension("lock");
     let name = definition_path.file_stem().unwrap_or_default();
-    let text = fs_err::read_to_string(definition_path).map_err(StoreError::io("cannot read", definition_path))?;
+    let text = fs_err::read_to_string(definition_path).map_err(FileError::new("cannot read", definition_path))?;
     let definition = SdkDefinition::parse(&text).map_err(|error| SdkError::File {
         path: definition_path.to_owned(),
         message: error.to_string(),

@@ -5,7 +5,7 @@ use basalt_archive::ArchiveError;
 use basalt_digest::Digest;
 use basalt_process::ProcessError;
 use basalt_sdk::SdkError;
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -191,6 +191,10 @@ pub enum SourcesError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sdk(#[from] SdkError),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -204,7 +208,7 @@ pub enum SourcesError {
 impl From<DownloadError> for SourcesError {
     fn from(error: DownloadError) -> Self {
         match error {
-            DownloadError::Store(error) => error.into(),
+            DownloadError::Io(error) => error.into(),
             DownloadError::Interrupted(error) => error.into(),
             error => Self::Download(Box::new(error)),
         }

@@ -110,7 +110,7 @@ pub(crate) enum Failure {
 impl From<DownloadError> for Failure {
     fn from(error: DownloadError) -> Self {
         match error {
-            DownloadError::Store(error) => Self::Fatal(Box::new(error.into())),
+            DownloadError::Io(error) => Self::Fatal(Box::new(error.into())),
             DownloadError::Interrupted(error) => Self::Fatal(Box::new(error.into())),
             error => Self::Place(basalt_process::chain(&error)),
         }
@@ -121,7 +121,7 @@ impl From<SourcesError> for Failure {
     fn from(error: SourcesError) -> Self {
         match error {
             SourcesError::Download(error) => (*error).into(),
-            SourcesError::Store(_) | SourcesError::Process(_) => Self::Fatal(Box::new(error)),
+            SourcesError::Io(_) | SourcesError::Store(_) | SourcesError::Process(_) => Self::Fatal(Box::new(error)),
             error => Self::Place(basalt_process::chain(&error)),
         }
     }
@@ -193,6 +193,7 @@ fn debian(package: &str, name: &str, file: &LockedFile, store: &Store) -> Result
             actual: actual.parse().unwrap_or(file.sha256),
             page: false,
         })),
+        Err(basalt_sdk::SdkError::Io(error)) => Err(Failure::Fatal(Box::new(error.into()))),
         Err(basalt_sdk::SdkError::Store(error)) => Err(Failure::Fatal(Box::new(error.into()))),
         Err(basalt_sdk::SdkError::Process(error)) if error.is_interrupt() => {
             Err(Failure::Fatal(Box::new(error.into())))

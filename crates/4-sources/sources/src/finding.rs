@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::source_lock::Alternative;
-use basalt_store::{Store, StoreError};
+use basalt_store::{FileError, Store, StoreError};
 use serde::Serialize;
 
 use crate::{SourceSet, SourcesError};
@@ -92,7 +92,7 @@ impl SourceSet {
             match store.verify_object(&file.sha256) {
                 Ok(()) => {}
                 Err(StoreError::Damaged { path, .. }) => {
-                    fs_err::remove_file(&path).map_err(StoreError::io("cannot remove", &path))?;
+                    fs_err::remove_file(&path).map_err(FileError::new("cannot remove", &path))?;
                     findings.push(SourceFinding::Damaged { package, file: name });
                 }
                 Err(error) => return Err(error.into()),

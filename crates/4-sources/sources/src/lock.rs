@@ -4,7 +4,7 @@ use crate::source_lock::{Alternative, SourceLock};
 use basalt_digest::Digest;
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
-use basalt_store::{Store, StoreError, write};
+use basalt_store::{FileError, Store, write};
 use camino::Utf8Path;
 use toml_edit::{DocumentMut, value};
 
@@ -32,7 +32,7 @@ pub struct Relocked {
 /// When the lock cannot be read or a file cannot be had.
 pub fn relock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Relocked>, SourcesError> {
     let path = folder.join("sources.toml");
-    let text = fs_err::read_to_string(&path).map_err(StoreError::io("cannot read", &path))?;
+    let text = fs_err::read_to_string(&path).map_err(FileError::new("cannot read", &path))?;
     let mut document = text
         .parse::<DocumentMut>()
         .map_err(|error: toml_edit::TomlError| SourcesError::Unreadable {
@@ -65,7 +65,7 @@ pub fn relock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Resu
     let written = document.to_string();
     // What would not be read again is not written: a name that no file may have, for one.
     SourceLock::parse(&written, &path).map_err(Box::new)?;
-    if fs_err::read_to_string(&path).map_err(StoreError::io("cannot read", &path))? != text {
+    if fs_err::read_to_string(&path).map_err(FileError::new("cannot read", &path))? != text {
         return Err(SourcesError::Changed { path });
     }
     write::atomically(&path, written)?;

@@ -2,7 +2,7 @@
 
 use crate::source_lock::{SourceLock, check_file_name};
 use basalt_sdk::SdkTree;
-use basalt_store::{FolderSnapshot, StoreError};
+use basalt_store::{FileError, FolderSnapshot};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::SourcesError;
@@ -144,7 +144,7 @@ impl SourceSet {
                 lock: self.lock_path(),
                 path: path.to_owned(),
             },
-            _ => StoreError::io("cannot read", path)(error).into(),
+            _ => FileError::new("cannot read", path)(error).into(),
         })
     }
 }

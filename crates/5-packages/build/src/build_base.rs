@@ -8,7 +8,7 @@ use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sandbox::{Root, Sandbox};
 use basalt_sdk::{SdkTree, Toolchain};
-use basalt_store::{FolderSnapshot, FolderSnapshotError, Store, StoreError};
+use basalt_store::{FileError, FolderSnapshot, FolderSnapshotError, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::BuildError;
@@ -74,7 +74,7 @@ impl Layer {
             None => {
                 let workspace = store.workspace()?;
                 let folder = workspace.path().join("macros");
-                fs_err::create_dir(&folder).map_err(StoreError::io("cannot create", &folder))?;
+                fs_err::create_dir(&folder).map_err(FileError::new("cannot create", &folder))?;
                 placed.write_to(&folder, 0o022)?;
                 let adopted = store.adopt_directory(&folder)?;
                 store.directory_path(&adopted.root.digest)
@@ -98,7 +98,7 @@ impl BuildBase {
         let mut materials = Vec::new();
         for file in [ContentFile::SdkLock, ContentFile::Toolchain] {
             let ContentPath { path, name } = content.file(file);
-            let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+            let bytes = fs_err::read(&path).map_err(FileError::new("cannot read", &path))?;
             materials.push((name.into_string(), Blob::of(bytes)));
         }
         let files = files.files();

@@ -7,7 +7,7 @@ use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sandbox::{Mount, Relaxation, Sandbox, SandboxError, SandboxLimits, SandboxReport};
 use basalt_sources::{InputContent, Tools};
-use basalt_store::{Store, StoreError, Workspace, write_file};
+use basalt_store::{FileError, Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
@@ -128,7 +128,7 @@ impl BuildRoot {
         let top = workspace.path().join("build");
         write_sources(build, package, &top, environment.umask)?;
         let scratch = workspace.path().join("scratch");
-        fs_err::create_dir_all(&scratch).map_err(StoreError::io("cannot create", &scratch))?;
+        fs_err::create_dir_all(&scratch).map_err(FileError::new("cannot create", &scratch))?;
         // What a build writes outside of its own folder, such as /tmp, is in memory where the store cannot take it.
         let scratch = store.takes_overlays().then_some(scratch);
         let layers: Vec<_> = upper.iter().chain(&inputs.tools).cloned().collect();
@@ -217,7 +217,7 @@ impl BuildRoot {
                 return Err(SandboxError::Output { path, what }.into());
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(StoreError::io("cannot read", &folder)(error).into()),
+            Err(error) => return Err(FileError::new("cannot read", &folder)(error).into()),
         }
         let found = basalt_sandbox::outputs::list(&folder)?.into_iter();
         let rpms = found.filter(|path| path.extension() == Some("rpm"));
@@ -270,7 +270,7 @@ fn write_sources(
     umask: u32,
 ) -> Result<(), StoreError> {
     for path in [top.join("SPECS"), top.join("SOURCES")] {
-        fs_err::create_dir_all(&path).map_err(StoreError::io("cannot create", &path))?;
+        fs_err::create_dir_all(&path).map_err(FileError::new("cannot create", &path))?;
     }
     write_folder(package, top, umask)?;
     for (name, snapshot) in &build.repository {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use basalt_action::{ActionResult, Blob, Execution, OutputFile};
 use basalt_digest::Digest;
 use basalt_rpm::Package;
-use basalt_store::{Store, StoreError};
+use basalt_store::{FileError, Store, StoreError};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +83,7 @@ impl Built {
         let Some(path) = store.obtain(&metadata.blob)? else {
             return Ok(None);
         };
-        let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+        let bytes = fs_err::read(&path).map_err(FileError::new("cannot read", &path))?;
         let Ok(rpms) = serde_json::from_slice::<Vec<BuiltRpm>>(&bytes) else {
             return Ok(None);
         };

@@ -11,7 +11,7 @@ use basalt_progress::Reporter;
 use basalt_sandbox::{Mount, SandboxLimits, SandboxReport};
 use basalt_schedule::IndexVec;
 use basalt_sources::SourceSet;
-use basalt_store::{FolderSnapshot, Store, StoreError};
+use basalt_store::{FileError, FolderSnapshot, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
@@ -123,7 +123,7 @@ pub(crate) fn estimates(content: &DistributionContent) -> Result<ResourceEstimat
             source: Box::new(source),
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ResourceEstimates::default()),
-        Err(error) => Err(StoreError::io("cannot read", path)(error).into()),
+        Err(error) => Err(FileError::new("cannot read", path)(error).into()),
     }
 }
 
@@ -211,7 +211,7 @@ impl Query<'_> {
         let arguments = fingerprint::rpmspec(&environment, self.base.arch, &format!("{name}.spec"), mode, format);
         let workspace = self.store.workspace()?;
         let copy = workspace.path().join("folder");
-        fs_err::create_dir(&copy).map_err(StoreError::io("cannot create", &copy))?;
+        fs_err::create_dir(&copy).map_err(FileError::new("cannot create", &copy))?;
         self.files.write_to(&copy, environment.umask)?;
         let bind = |from: &Utf8Path, to: &str| Mount::Bind {
             from: from.to_owned(),

@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use basalt_content::ContentError;
 use basalt_process::ProcessError;
-use basalt_store::{FolderSnapshotError, StoreError};
+use basalt_store::{FileError, FolderSnapshotError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -280,6 +280,10 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Content(#[from] ContentError),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// Failure of the store.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -7,7 +7,7 @@ use basalt_action::Execution;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_rpm::RpmError;
 use basalt_sandbox::SandboxError;
-use basalt_store::{Store, StoreError};
+use basalt_store::{FileError, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_root::BuildRoot;
@@ -90,7 +90,7 @@ fn now() -> i64 {
 
 /// Runs rpmbuild, and writes its output to the log.
 fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<(), BuildError> {
-    let file = fs_err::File::create(log).map_err(StoreError::io("cannot write the log", log))?;
+    let file = fs_err::File::create(log).map_err(FileError::new("cannot write the log", log))?;
     let mut writer = std::io::BufWriter::new(file);
     let mut reader = LogReader::new();
     let mut stages = StageLines::default();
@@ -105,7 +105,7 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
         }
     });
     let flushed = writer.flush().err();
-    let not_written = write_error.or(flushed).map(StoreError::io("cannot write the log", log));
+    let not_written = write_error.or(flushed).map(FileError::new("cannot write the log", log));
     let error = match (result, not_written) {
         (Ok(()), None) => return Ok(()),
         (Ok(()), Some(not_written)) => return Err(not_written.into()),

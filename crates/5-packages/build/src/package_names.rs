@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_content::{ContentFolder, DistributionContent};
 use basalt_document::spelling::suggestion;
-use basalt_store::StoreError;
+use basalt_store::FileError;
 
 use crate::BuildError;
 
@@ -43,7 +43,7 @@ impl PackageNames {
             match fs_err::read(&spec) {
                 Ok(text) => found.add(&name, &String::from_utf8_lossy(&text)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(StoreError::io("cannot read", &spec)(error).into()),
+                Err(error) => return Err(FileError::new("cannot read", &spec)(error).into()),
             }
             found.names.insert(name.clone());
             found.folders.insert(name);

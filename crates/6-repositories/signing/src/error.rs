@@ -1,6 +1,6 @@
 //! Errors of keys and signatures.
 
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -142,6 +142,10 @@ pub enum KeyError {
         /// Error of the library.
         why: String,
     },
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// A file could not be read or written.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -11,7 +11,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_store::{StoreError, place, write};
+use basalt_store::{FileError, place, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -75,14 +75,14 @@ impl Keyring {
         if !self.folder.is_dir() {
             return Ok(entries);
         }
-        let failed = || StoreError::io("cannot list", &self.folder);
+        let failed = || FileError::new("cannot list", &self.folder);
         for entry in self.folder.read_dir_utf8().map_err(failed())? {
             let path = entry.map_err(failed())?.into_path();
             let name = path.file_name().unwrap_or_default();
             if !name.ends_with(PUBLIC) || name.ends_with(SECRET) {
                 continue;
             }
-            let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+            let bytes = fs_err::read(&path).map_err(FileError::new("cannot read", &path))?;
             for certificate in Certificate::parse(&bytes, path.as_str())? {
                 let fingerprint = certificate.fingerprint();
                 entries.push(KeyringEntry {
@@ -211,12 +211,12 @@ impl Keyring {
             return Err(KeyError::NoSecret { key: key.to_owned() });
         }
         let path = self.secret_path(key);
-        let metadata = fs_err::metadata(&path).map_err(StoreError::io("cannot read", &path))?;
+        let metadata = fs_err::metadata(&path).map_err(FileError::new("cannot read", &path))?;
         let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(KeyError::Open { path, mode });
         }
-        let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+        let bytes = fs_err::read(&path).map_err(FileError::new("cannot read", &path))?;
         SigningKey::parse(&bytes, path.as_str(), passphrase)
     }
 
@@ -235,9 +235,9 @@ impl Keyring {
     /// Writes the secret half first: a public one without it would look like a key that is kept elsewhere.
     fn keep(&self, certificate: &Certificate, secret: Option<&str>) -> Result<(), KeyError> {
         if !self.folder.is_dir() {
-            fs_err::create_dir_all(&self.folder).map_err(StoreError::io("cannot create", &self.folder))?;
+            fs_err::create_dir_all(&self.folder).map_err(FileError::new("cannot create", &self.folder))?;
             fs_err::set_permissions(&self.folder, std::fs::Permissions::from_mode(0o700))
-                .map_err(StoreError::io("cannot change the permissions of", &self.folder))?;
+                .map_err(FileError::new("cannot change the permissions of", &self.folder))?;
         }
         let fingerprint = certificate.fingerprint();
         if let Some(secret) = secret {
@@ -256,13 +256,13 @@ impl Keyring {
         match fs_err::read(&path) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| self.damaged(&error.to_string())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(State::default()),
-            Err(error) => Err(StoreError::io("cannot read", &path)(error).into()),
+            Err(error) => Err(FileError::new("cannot read", &path)(error).into()),
         }
     }
 
     fn damaged(&self, why: &str) -> KeyError {
         let path = self.folder.join(STATE);
-        StoreError::io("cannot understand", &path)(std::io::Error::other(why.to_owned())).into()
+        FileError::new("cannot understand", &path)(std::io::Error::other(why.to_owned())).into()
     }
 }
 

@@ -8,7 +8,7 @@ use basalt_digest::Digest;
 use basalt_process::interrupt;
 use basalt_repodata::{FOLDER, REPOMD};
 use basalt_signing::{Certificate, Timestamp, armored, binary, verify};
-use basalt_store::{StoreError, remove_tree, write};
+use basalt_store::{FileError, remove_tree, write};
 use basalt_updateinfo::Advisory;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -107,20 +107,20 @@ impl Repository {
                 .collect(),
         };
         let work = self.work("draft")?;
-        fs_err::create_dir_all(&work).map_err(StoreError::io("cannot create", &work))?;
+        fs_err::create_dir_all(&work).map_err(FileError::new("cannot create", &work))?;
         for UnsignedRpm { path, digest, .. } in plan.rpms {
             interrupt::check()?;
             // The store may be cleaned before the signatures are imported.
             let copy = work.join(format!("{digest}.rpm"));
             if fs_err::hard_link(path, &copy).is_err() {
-                fs_err::copy(path, &copy).map_err(StoreError::io("cannot copy to", &copy))?;
+                fs_err::copy(path, &copy).map_err(FileError::new("cannot copy to", &copy))?;
             }
         }
         let text = serde_json::to_vec_pretty(&stored).map_err(|error| self.damaged(&error.to_string()))?;
         write::atomically(&work.join(PLAN), text)?;
         remove_tree(&self.draft_folder())?;
         let folder = self.draft_folder();
-        fs_err::rename(&work, &folder).map_err(StoreError::io("cannot move a draft to", &folder))?;
+        fs_err::rename(&work, &folder).map_err(FileError::new("cannot move a draft to", &folder))?;
         if self.items(&stored, key)?.is_empty() {
             self.assemble_draft(&stored, now)?;
         }
@@ -266,7 +266,7 @@ impl Repository {
         self.assemble(&work, assembly, &|| {})?;
         let place = self.draft_folder().join(ASSEMBLED);
         remove_tree(&place)?;
-        fs_err::rename(&work, &place).map_err(StoreError::io("cannot move to", &place))?;
+        fs_err::rename(&work, &place).map_err(FileError::new("cannot move to", &place))?;
         Ok(())
     }
 
@@ -289,7 +289,7 @@ impl Repository {
         if items.is_empty() && index.is_file() {
             items.push(Item {
                 name: REPOMD.to_owned(),
-                bytes: fs_err::read(&index).map_err(StoreError::io("cannot read", &index))?,
+                bytes: fs_err::read(&index).map_err(FileError::new("cannot read", &index))?,
                 rpm: None,
             });
         }
@@ -304,7 +304,7 @@ impl Repository {
         let path = self.draft_folder().join(PLAN);
         match fs_err::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::io("cannot read", &path)(error).into()),
+            Err(error) => Err(FileError::new("cannot read", &path)(error).into()),
             Ok(text) => serde_json::from_slice(&text)
                 .map(Some)
                 .map_err(|error| self.damaged(&error.to_string())),
@@ -336,7 +336,7 @@ fn find(folder: &Utf8Path, name: &str) -> Result<Option<Vec<u8>>, SnapshotError>
     for ending in ENDINGS {
         let path = folder.join(format!("{name}.{ending}"));
         if path.is_file() {
-            return Ok(Some(fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?));
+            return Ok(Some(fs_err::read(&path).map_err(FileError::new("cannot read", &path))?));
         }
     }
     Ok(None)

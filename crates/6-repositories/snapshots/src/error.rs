@@ -4,7 +4,7 @@ use basalt_process::ProcessError;
 use basalt_repodata::MetadataError;
 use basalt_rpm::RpmError;
 use basalt_signing::{KeyError, VerifyError};
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -164,6 +164,10 @@ pub enum SnapshotError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Key(#[from] KeyError),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// Error of a file operation or of a lock.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use basalt_digest::Digest;
-use basalt_store::{StoreError, write};
+use basalt_store::{FileError, write};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Repository, SnapshotError};
@@ -54,9 +54,9 @@ impl Repository {
     pub(crate) fn sweep_pool(&self) -> Result<(usize, u64), SnapshotError> {
         let mut swept = (0, 0);
         for path in list(&self.folder().join("pool"))? {
-            let metadata = fs_err::symlink_metadata(&path).map_err(StoreError::io("cannot read", &path))?;
+            let metadata = fs_err::symlink_metadata(&path).map_err(FileError::new("cannot read", &path))?;
             if metadata.nlink() == 1 {
-                fs_err::remove_file(&path).map_err(StoreError::io("cannot remove", &path))?;
+                fs_err::remove_file(&path).map_err(FileError::new("cannot remove", &path))?;
                 swept.0 += 1;
                 swept.1 += metadata.len();
             }
@@ -66,7 +66,7 @@ impl Repository {
                 .ok()
                 .and_then(|text| text.trim().parse().ok());
             if !digest.is_some_and(|digest: Digest| self.pool_path(&digest).is_file()) {
-                fs_err::remove_file(&path).map_err(StoreError::io("cannot remove", &path))?;
+                fs_err::remove_file(&path).map_err(FileError::new("cannot remove", &path))?;
             }
         }
         Ok(swept)
@@ -77,7 +77,7 @@ impl Repository {
 pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SnapshotError> {
     let mut paths = Vec::new();
     if folder.is_dir() {
-        let failed = || StoreError::io("cannot list", folder);
+        let failed = || FileError::new("cannot list", folder);
         for entry in folder.read_dir_utf8().map_err(failed())? {
             paths.push(entry.map_err(failed())?.into_path());
         }
@@ -87,7 +87,7 @@ pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SnapshotError>
 }
 
 /// Sets the mode of a file or folder, without write permission for published content.
-pub(crate) fn protect(path: &Utf8Path, mode: u32) -> Result<(), StoreError> {
+pub(crate) fn protect(path: &Utf8Path, mode: u32) -> Result<(), FileError> {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
-        .map_err(StoreError::io("cannot change the permissions of", path))
+        .map_err(FileError::new("cannot change the permissions of", path))
 }

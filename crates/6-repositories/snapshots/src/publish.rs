@@ -8,7 +8,7 @@ use basalt_digest::{Digest, Hasher};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repodata::{FOLDER, REPOMD, RpmLocation, describe};
 use basalt_signing::{Certificate, SigningKey, Timestamp};
-use basalt_store::{StoreError, write};
+use basalt_store::{FileError, write};
 use basalt_updateinfo::Advisory;
 use camino::Utf8Path;
 
@@ -174,7 +174,7 @@ impl Repository {
     /// Describes an RPM of the pool for `snapshot.json`.
     pub(crate) fn pooled(&self, file: &str, digest: Digest, built: Digest) -> Result<SnapshotPackage, SnapshotError> {
         let path = self.pool_path(&digest);
-        let metadata = fs_err::metadata(&path).map_err(StoreError::io("cannot read", &path))?;
+        let metadata = fs_err::metadata(&path).map_err(FileError::new("cannot read", &path))?;
         Ok(SnapshotPackage {
             file: file.to_owned(),
             digest,
@@ -194,9 +194,9 @@ impl Repository {
             let (pooled, href) = (self.pool_path(&package.digest), href(&package.file));
             let place = folder.join(&href);
             if let Some(parent) = place.parent() {
-                fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent))?;
+                fs_err::create_dir_all(parent).map_err(FileError::new("cannot create", parent))?;
             }
-            fs_err::hard_link(&pooled, &place).map_err(StoreError::io("cannot link", &place))?;
+            fs_err::hard_link(&pooled, &place).map_err(FileError::new("cannot link", &place))?;
             let placed = RpmLocation {
                 href: &href,
                 digest: package.digest,
@@ -253,7 +253,7 @@ impl Repository {
         }
         sync(work)?;
         let place = self.snapshot_path(name);
-        fs_err::rename(work, &place).map_err(StoreError::io("cannot move a finished snapshot to", &place))?;
+        fs_err::rename(work, &place).map_err(FileError::new("cannot move a finished snapshot to", &place))?;
         protect(&place, 0o555)?;
         self.point_to(name)?;
         Snapshot::open(&place)
@@ -262,9 +262,9 @@ impl Repository {
 
 /// Writes a file system to the disk. Files have to be there before their folder gets its final name: else a power
 /// failure leaves empty files.
-fn sync(folder: &Utf8Path) -> Result<(), StoreError> {
-    let file = fs_err::File::open(folder).map_err(StoreError::io("cannot open", folder))?;
-    rustix::fs::syncfs(file.as_fd()).map_err(|error| StoreError::io("cannot write out", folder)(error.into()))
+fn sync(folder: &Utf8Path) -> Result<(), FileError> {
+    let file = fs_err::File::open(folder).map_err(FileError::new("cannot open", folder))?;
+    rustix::fs::syncfs(file.as_fd()).map_err(|error| FileError::new("cannot write out", folder)(error.into()))
 }
 
 /// Returns all public keys in one armored file, as rpm and dnf read it.

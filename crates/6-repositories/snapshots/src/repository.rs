@@ -1,7 +1,7 @@
 //! A repository: its snapshots, and the current one.
 
 use basalt_document::spelling::suggestion;
-use basalt_store::{Lock, StoreError, place, remove_tree};
+use basalt_store::{FileError, Lock, place, remove_tree};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::pool::{list, protect};
@@ -136,7 +136,7 @@ impl Repository {
             // One rename hides the snapshot from clients; its files are removed afterwards.
             let work = self.work(&format!("gone-{}", snapshot.name))?;
             protect(&snapshot.folder, 0o755)?;
-            fs_err::rename(&snapshot.folder, &work).map_err(StoreError::io("cannot move", &snapshot.folder))?;
+            fs_err::rename(&snapshot.folder, &work).map_err(FileError::new("cannot move", &snapshot.folder))?;
             remove_tree(&work)?;
         }
         let (_, bytes) = self.sweep_pool()?;
@@ -147,7 +147,7 @@ impl Repository {
     pub(crate) fn lock(&self, blocked: impl FnOnce(Option<u32>)) -> Result<Lock, SnapshotError> {
         for folder in ["pool", "signed", SNAPSHOTS, WORK] {
             let folder = self.folder.join(folder);
-            fs_err::create_dir_all(&folder).map_err(StoreError::io("cannot create", &folder))?;
+            fs_err::create_dir_all(&folder).map_err(FileError::new("cannot create", &folder))?;
         }
         Ok(Lock::exclusive(&self.folder.join("lock"), blocked)?)
     }
@@ -169,7 +169,7 @@ impl Repository {
             if path.is_dir() && !path.is_symlink() {
                 remove_tree(&path)?;
             } else {
-                fs_err::remove_file(&path).map_err(StoreError::io("cannot remove", &path))?;
+                fs_err::remove_file(&path).map_err(FileError::new("cannot remove", &path))?;
             }
         }
         Ok(())
@@ -180,9 +180,9 @@ impl Repository {
         let fresh = self.folder.join(WORK).join(CURRENT);
         drop(fs_err::remove_file(&fresh));
         fs_err::os::unix::fs::symlink(Utf8Path::new(SNAPSHOTS).join(name), &fresh)
-            .map_err(StoreError::io("cannot link", &fresh))?;
+            .map_err(FileError::new("cannot link", &fresh))?;
         let current = self.folder.join(CURRENT);
-        fs_err::rename(&fresh, &current).map_err(StoreError::io("cannot move a link to", &current))?;
+        fs_err::rename(&fresh, &current).map_err(FileError::new("cannot move a link to", &current))?;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Errors of making an inventory or a bill of materials.
 
 use basalt_rpm::RpmError;
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
@@ -98,6 +98,10 @@ pub enum BomError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Repo(#[from] RpmError),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -126,7 +130,7 @@ impl BomError {
     /// Returns a closure for `map_err` that describes a failed file operation on a path.
     pub(crate) fn io(what: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path: Utf8PathBuf = path.as_ref().to_owned();
-        move |error| Self::Store(StoreError::io(what, &path)(error))
+        move |error| Self::Io(FileError::new(what, &path)(error))
     }
 
     /// Returns a closure for `map_err` that describes an error in a TOML file of the distribution.

@@ -6,7 +6,7 @@ use basalt_content::ContentError;
 use basalt_document::problem::Problems;
 use basalt_process::ProcessError;
 use basalt_rpm::RpmError;
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -245,6 +245,10 @@ pub enum ImageError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Content(#[from] ContentError),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// An operation of the store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -259,7 +263,7 @@ impl ImageError {
     /// Returns the conversion of an I/O error for `map_err`, with the help texts of the store. The path follows `what`.
     pub(crate) fn io(what: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path: Utf8PathBuf = path.as_ref().to_owned();
-        move |error| Self::Store(StoreError::io(what, &path)(error))
+        move |error| Self::Io(FileError::new(what, &path)(error))
     }
 
     pub(crate) fn document<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> Self {

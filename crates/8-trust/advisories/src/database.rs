@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use basalt_digest::{Digest, Hasher};
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
-use basalt_store::{Store, StoreError};
+use basalt_store::{FileError, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -262,7 +262,7 @@ fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> 
 
 fn key(path: &Utf8Path) -> Result<Digest, AuditError> {
     let read = || Digest::of_reader(fs_err::File::open(path)?);
-    let (digest, _) = read().map_err(StoreError::io("cannot read", path))?;
+    let (digest, _) = read().map_err(FileError::new("cannot read", path))?;
     let mut hasher = Hasher::new();
     hasher
         .fact("what is kept of OSV records", FORMAT)

@@ -2,7 +2,7 @@
 
 use basalt_document::problem::Problems;
 use basalt_process::ProcessError;
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -38,6 +38,10 @@ pub enum AuditError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Data(Box<Problems>),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -29,6 +29,10 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sdk(#[from] basalt_sdk::SdkError),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] basalt_store::FileError),
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -3,7 +3,7 @@
 use basalt_build::{BuildBase, BuildEnvironment};
 use basalt_digest::{Digest, Hasher};
 use basalt_sdk::SdkTree;
-use basalt_store::{Store, StoreError, Workspace, write};
+use basalt_store::{FileError, Store, StoreError, Workspace, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
@@ -135,7 +135,7 @@ fn introduce(layers: &[Utf8PathBuf], own: &Utf8Path) -> Result<(), StoreError> {
     ] {
         let known = layers.iter().map(|layer| layer.join(file)).find(|path| path.is_file());
         let mut text = match &known {
-            Some(path) => fs_err::read_to_string(path).map_err(StoreError::io("cannot read", path))?,
+            Some(path) => fs_err::read_to_string(path).map_err(FileError::new("cannot read", path))?,
             None => String::new(),
         };
         text += &line;

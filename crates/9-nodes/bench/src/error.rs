@@ -9,7 +9,7 @@ use basalt_process::ProcessError;
 use basalt_repodata::MetadataError;
 use basalt_sandbox::SandboxError;
 use basalt_schedule::Panic;
-use basalt_store::StoreError;
+use basalt_store::{FileError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -133,6 +133,10 @@ pub enum BenchError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Machine(#[from] MachineError),
+    /// An operation on a file failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Io(#[from] FileError),
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

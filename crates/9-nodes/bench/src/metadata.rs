@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use basalt_repodata::{FOLDER, Index, REPOMD, list_rpms, scan, write_on};
 use basalt_sandbox::{Sandbox, SandboxReport};
 use basalt_sdk::SdkTree;
-use basalt_store::{StoreError, remove_tree, write};
+use basalt_store::{FileError, remove_tree, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
@@ -89,7 +89,7 @@ impl MetadataBenchmark {
         if !reference.path.join("usr/bin").join(CREATEREPO).exists() {
             return Err(BenchError::NoTool { tool: CREATEREPO });
         }
-        fs_err::create_dir_all(work).map_err(StoreError::io("cannot create", work))?;
+        fs_err::create_dir_all(work).map_err(FileError::new("cannot create", work))?;
         Ok(Self {
             rpms: rpms.to_owned(),
             results: work.to_owned(),
@@ -193,7 +193,7 @@ impl MetadataBenchmark {
     fn emptied(&self, name: &str) -> Result<Utf8PathBuf, BenchError> {
         let folder = self.results.join(name);
         remove_tree(&folder)?;
-        fs_err::create_dir_all(folder.join(FOLDER)).map_err(StoreError::io("cannot create", &folder))?;
+        fs_err::create_dir_all(folder.join(FOLDER)).map_err(FileError::new("cannot create", &folder))?;
         Ok(folder)
     }
 
@@ -202,7 +202,7 @@ impl MetadataBenchmark {
         let folder = self.results.join(name);
         let index = basalt_repodata::read(&folder)?;
         let repodata = folder.join(FOLDER);
-        let failed = || StoreError::io("cannot list", &repodata);
+        let failed = || FileError::new("cannot list", &repodata);
         let mut size = 0;
         for entry in repodata.read_dir_utf8().map_err(failed())? {
             size += entry.and_then(|entry| entry.metadata()).map_err(failed())?.len();

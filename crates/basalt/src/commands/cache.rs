@@ -57,7 +57,7 @@ fn key(name: &str, json: bool) -> Result<ExitCode> {
     } else {
         let key = SecretKey::generate(name)?;
         if let Some(folder) = path.parent() {
-            fs_err::create_dir_all(folder).map_err(basalt_store::StoreError::io("cannot create", folder))?;
+            fs_err::create_dir_all(folder).map_err(basalt_store::FileError::new("cannot create", folder))?;
         }
         key.save(&path)?;
         key

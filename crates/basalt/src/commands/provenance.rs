@@ -7,7 +7,7 @@ use basalt_content::ContentFile;
 use basalt_digest::{Digest, Hasher};
 use basalt_provenance::{ImageFile, Statement};
 use basalt_sources::Material;
-use basalt_store::{StoreError, digest_of, files_below};
+use basalt_store::{FileError, digest_of, files_below};
 use camino::Utf8Path;
 use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ fn payload(rpm: &Utf8Path) -> Result<Digest> {
     let mut hasher = Hasher::new();
     while let Some(file) = payload.next()? {
         hasher.fact("file", file.paths.join("\n"));
-        let (digest, _) = Digest::of_reader(&mut payload).map_err(StoreError::io("cannot read", rpm))?;
+        let (digest, _) = Digest::of_reader(&mut payload).map_err(FileError::new("cannot read", rpm))?;
         hasher.fact("content", digest.as_bytes());
     }
     Ok(hasher.finish())
@@ -121,7 +121,7 @@ fn of_image(checkout: &Checkout, context: &BuildContext, name: &str) -> Result<S
         .map(|(name, sha256)| ImageFile { name, sha256 })
         .collect();
     let lock = checkout.content().file(ContentFile::SdkLock);
-    let text = fs_err::read(&lock.path).map_err(StoreError::io("cannot read", &lock.path))?;
+    let text = fs_err::read(&lock.path).map_err(FileError::new("cannot read", &lock.path))?;
     let lock = Material::named(lock.name.into_string(), &text);
     let definition = serde_json::to_value(&assembled.parts.definition).unwrap_or_default();
     Ok(basalt_provenance::of_image(image, &files, definition, &[lock])?)

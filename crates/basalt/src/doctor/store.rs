@@ -161,6 +161,8 @@ pub fn workspace(context: &Context, check: &'static str, tried: &str) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use basalt_store::FileError;
+
     use super::*;
 
     const GIGA: u64 = 1_000_000_000;
@@ -217,7 +219,7 @@ mod tests {
                 root: "/mnt/disk".into(),
                 name: "thesis".into(),
             },
-            StoreError::io("cannot create", "/x".into())(std::io::ErrorKind::Other.into()),
+            FileError::new("cannot create", "/x".into())(std::io::ErrorKind::Other.into()).into(),
         ];
         for error in errors {
             let finding = assess(Err(&error));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use basalt_process::ProcessError;
-use basalt_store::StoreError;
+use basalt_store::FileError;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -96,7 +96,7 @@ pub enum DownloadError {
     /// The file cannot be written.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Store(#[from] StoreError),
+    Io(#[from] FileError),
     /// Ctrl-C.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use basalt_digest::Hasher;
 use basalt_progress::Task;
-use basalt_store::StoreError;
+use basalt_store::FileError;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::connection::{Connection, Event, Head};
@@ -58,7 +58,7 @@ enum Answer {
 
 impl<'t> Transfer<'t> {
     pub(super) fn create(path: &Utf8Path, size: ExpectedSize, task: &'t dyn Task) -> Result<Self, DownloadError> {
-        let file = fs_err::File::create(path).map_err(StoreError::io("cannot write", path))?;
+        let file = fs_err::File::create(path).map_err(FileError::new("cannot write", path))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -173,7 +173,7 @@ impl<'t> Transfer<'t> {
             });
         }
         let written = self.file.write_all(bytes).and_then(|()| self.hasher.write_all(bytes));
-        written.map_err(StoreError::io("cannot write", &self.path))?;
+        written.map_err(FileError::new("cannot write", &self.path))?;
         self.received += bytes.len() as u64;
         if self.received > self.told {
             self.task.advance(self.received - self.told);
@@ -210,7 +210,7 @@ impl<'t> Transfer<'t> {
     fn restart(&mut self) -> Result<(), DownloadError> {
         if self.received > 0 {
             let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
-            emptied.map_err(StoreError::io("cannot write", &self.path))?;
+            emptied.map_err(FileError::new("cannot write", &self.path))?;
             self.hasher = Hasher::new();
             self.received = 0;
         }

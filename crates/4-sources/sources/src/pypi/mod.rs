@@ -47,7 +47,7 @@ fn find_in(index: &str, project: &str, version: &str, downloader: &Downloader) -
         size: ExpectedSize::AtMost(LARGEST_PAGE),
     };
     let received = downloader.download(&request, path, &Silent)?;
-    let text = fs_err::read(path).map_err(basalt_store::StoreError::io("cannot read", path))?;
+    let text = fs_err::read(path).map_err(basalt_store::FileError::new("cannot read", path))?;
     let files = page::read(&text, &received.content_type, &received.url).map_err(&wrong)?;
     page::source_distribution(files, project, version)
         .ok_or_else(|| wrong(format!("it has no source distribution of {project} {version}")))

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use basalt_image::{PartitionFacts, Window};
 use basalt_sdk::SdkTree;
-use basalt_store::{StoreError, Workspace};
+use basalt_store::{FileError, Workspace};
 use camino::Utf8Path;
 use fatfs::{FileSystem, FsOptions};
 
@@ -29,13 +29,13 @@ pub fn compare(
     workspace: &Workspace,
 ) -> Result<(), RebuildError> {
     let open = |path: &Utf8Path| {
-        let opened = fs_err::File::open(path).map_err(StoreError::io("cannot read", path))?;
-        Ok::<File, StoreError>(opened.into_file())
+        let opened = fs_err::File::open(path).map_err(FileError::new("cannot read", path))?;
+        Ok::<File, FileError>(opened.into_file())
     };
     let size = |file: &File, path| {
         file.metadata()
             .map(|it| it.len())
-            .map_err(StoreError::io("cannot read", path))
+            .map_err(FileError::new("cannot read", path))
     };
     let (one, other) = (open(first)?, open(second)?);
     let (length, other_length) = (size(&one, first)?, size(&other, second)?);
@@ -54,7 +54,7 @@ pub fn compare(
         basalt_process::interrupt::check()?;
         let part = |file| Window::new(file, start, end.saturating_sub(start));
         let (mut one, mut other) = (part(&one), part(&other));
-        let at = parting(&mut one, &mut other).map_err(StoreError::io("cannot read", first))?;
+        let at = parting(&mut one, &mut other).map_err(FileError::new("cannot read", first))?;
         if let Some(at) = at {
             findings.within(name, |findings| {
                 let before = findings.count();
@@ -69,7 +69,7 @@ pub fn compare(
                     };
                     read(&mut one, &mut some)
                         .and_then(|()| read(&mut other, &mut others))
-                        .map_err(StoreError::io("cannot read", first))?;
+                        .map_err(FileError::new("cannot read", first))?;
                     findings.within(format!("from byte {at} on"), |findings| {
                         position::compare(findings, &some, &others)
                     });
@@ -92,8 +92,8 @@ fn within<'f>(
     let folders = [workspace.path().join("first"), workspace.path().join("second")];
     for (part, folder) in [&mut *one, &mut *other].into_iter().zip(&folders) {
         basalt_store::remove_tree(folder)?;
-        fs_err::create_dir_all(folder).map_err(StoreError::io("cannot create", folder))?;
-        if is_erofs(part).map_err(StoreError::io("cannot read", folder))? {
+        fs_err::create_dir_all(folder).map_err(FileError::new("cannot create", folder))?;
+        if is_erofs(part).map_err(FileError::new("cannot read", folder))? {
             unpack_erofs(part, folder, sdk)?;
         } else if unpack_fat(part, folder).is_err() {
             // None that we know: its bytes will be compared.
@@ -113,7 +113,7 @@ fn unpack_erofs(part: &mut Window<'_>, folder: &Utf8Path, sdk: &SdkTree) -> Resu
         part.seek(SeekFrom::Start(0))?;
         io::copy(part, &mut fs_err::File::create(&image)?).map(drop)
     };
-    copy().map_err(StoreError::io("cannot write", &image))?;
+    copy().map_err(FileError::new("cannot write", &image))?;
     let parent = folder.parent().unwrap_or(folder);
     let extract = format!("--extract={folder}");
     sdk.sandbox()
@@ -123,7 +123,7 @@ fn unpack_erofs(part: &mut Window<'_>, folder: &Utf8Path, sdk: &SdkTree) -> Resu
             [&*extract, "--overwrite", "--no-preserve-owner", image.as_str()],
         )
         .output()?;
-    Ok(fs_err::remove_file(&image).map_err(StoreError::io("cannot remove", &image))?)
+    Ok(fs_err::remove_file(&image).map_err(FileError::new("cannot remove", &image))?)
 }
 
 fn unpack_fat(part: &mut Window<'_>, folder: &Utf8Path) -> io::Result<()> {

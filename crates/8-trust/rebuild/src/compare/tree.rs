@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_store::{StoreError, digest_of};
+use basalt_store::{FileError, StoreError, digest_of};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Findings, bytes};
@@ -38,7 +38,7 @@ pub fn compare(
 }
 
 fn files(findings: &mut Findings, first: &Utf8Path, second: &Utf8Path) -> Result<(), StoreError> {
-    let facts = |path: &Utf8Path| path.symlink_metadata().map_err(StoreError::io("cannot look at", path));
+    let facts = |path: &Utf8Path| path.symlink_metadata().map_err(FileError::new("cannot look at", path));
     let (one, other) = (facts(first)?, facts(second)?);
     let kind = |metadata: &std::fs::Metadata| match metadata.file_type() {
         kind if kind.is_dir() => "folder",
@@ -55,7 +55,7 @@ fn files(findings: &mut Findings, first: &Utf8Path, second: &Utf8Path) -> Result
         findings.add(format!("has mode {:04o}, then {:04o}", mode(&one), mode(&other)));
     }
     if one.is_symlink() {
-        let target = |path: &Utf8Path| path.read_link_utf8().map_err(StoreError::io("cannot read", path));
+        let target = |path: &Utf8Path| path.read_link_utf8().map_err(FileError::new("cannot read", path));
         let (one, other) = (target(first)?, target(second)?);
         if one != other {
             findings.add(format!("leads to {one}, then to {other}"));
@@ -79,18 +79,18 @@ pub fn contents(findings: &mut Findings, first: &Utf8Path, second: &Utf8Path) ->
         findings.add(format!("has the digest {}, then {}", one.0.short(), other.0.short()));
         return Ok(());
     }
-    let read = |path: &Utf8Path| fs_err::read(path).map_err(StoreError::io("cannot read", path));
+    let read = |path: &Utf8Path| fs_err::read(path).map_err(FileError::new("cannot read", path));
     bytes::compare(findings, &read(first)?, &read(second)?);
     Ok(())
 }
 
 /// All paths below a folder, relative to it.
-fn list(folder: &Utf8Path) -> Result<BTreeSet<Utf8PathBuf>, StoreError> {
+fn list(folder: &Utf8Path) -> Result<BTreeSet<Utf8PathBuf>, FileError> {
     let mut found = BTreeSet::new();
     let mut rest = vec![folder.to_owned()];
     while let Some(path) = rest.pop() {
-        for entry in path.read_dir_utf8().map_err(StoreError::io("cannot list", &path))? {
-            let entry = entry.map_err(StoreError::io("cannot list", &path))?;
+        for entry in path.read_dir_utf8().map_err(FileError::new("cannot list", &path))? {
+            let entry = entry.map_err(FileError::new("cannot list", &path))?;
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 rest.push(entry.path().to_owned());
             }

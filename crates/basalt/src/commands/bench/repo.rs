@@ -6,7 +6,7 @@ use basalt_bench::{
     MetadataBenchmark, MetadataReport, RunTime, SolvingReport, Summary, SyntheticRepository, write_rpms,
 };
 use basalt_progress::{Outcome, Unit};
-use basalt_store::StoreError;
+use basalt_store::FileError;
 use miette::Result;
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ pub fn run(checkout: &Checkout, options: &BenchRepo, json: bool) -> Result<ExitC
     let folder = match &options.folder {
         Some(folder) => folder
             .canonicalize_utf8()
-            .map_err(StoreError::io("cannot find", folder))?,
+            .map_err(FileError::new("cannot find", folder))?,
         None => {
             let folder = workspace.path().join("rpms");
             write_rpms(&folder, options.rpms as usize, options.seed)?;
