@@ -1,6 +1,6 @@
 //! Single files: from Debian's archive, from the Python package index, from upstream.
 
-use crate::source_lock::{Alternative, LockedFile};
+use crate::source_lock::{Alternative, DebianFile, LockedFile};
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_sdk::archive::{self, ArchiveFile};
@@ -137,7 +137,7 @@ impl Place {
         task: &dyn Task,
     ) -> Result<Utf8PathBuf, Failure> {
         let url = match self {
-            Self::Other(Alternative::Debian { package, file: name }) => return debian(package, name, file, store),
+            Self::Other(Alternative::Debian(place)) => return debian(place, file, store),
             Self::Other(Alternative::Pypi { project, version }) => pypi::find(project, version, downloader)?.url,
             Self::Upstream(url) => url.clone(),
         };
@@ -163,7 +163,7 @@ impl Place {
                 "a page for people came instead of the file: of a network that wants a login, or of a server that has moved \
                  it. See what a browser shows at that address"
             }
-            (Self::Other(Alternative::Debian { .. }), _) => {
+            (Self::Other(Alternative::Debian(_)), _) => {
                 "files of Debian's archive never change under a name: the mirror is broken or was tampered with. Name \
                  another one: BASALT_DEBIAN_MIRROR=<URL>"
             }
@@ -180,9 +180,9 @@ impl Place {
 }
 
 /// A file of Debian's archive, which apt's own downloader puts into the store.
-fn debian(package: &str, name: &str, file: &LockedFile, store: &Store) -> Result<Utf8PathBuf, Failure> {
+fn debian(place: &DebianFile, file: &LockedFile, store: &Store) -> Result<Utf8PathBuf, Failure> {
     let wanted = ArchiveFile {
-        path: Alternative::pool_path(package, name),
+        path: place.pool_path(),
         sha256: file.sha256,
         size: file.size,
     };

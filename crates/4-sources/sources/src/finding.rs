@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::source_lock::Alternative;
+use crate::source_lock::{Alternative, DebianFile};
 use basalt_store::{FileError, Store, StoreError};
 use serde::Serialize;
 
@@ -107,7 +107,7 @@ impl SourceSet {
         let alternatives = self.lock().files.iter().flat_map(|file| &file.alternatives);
         alternatives
             .filter_map(|alternative| {
-                let Alternative::Debian { package, file } = alternative else {
+                let Alternative::Debian(DebianFile { package, file, .. }) = alternative else {
                     return None;
                 };
                 newer(self.package(), &locked_version(package, file)?, known.get(package)?)

@@ -116,8 +116,8 @@ fn from_place(
     task: &dyn Task,
 ) -> Result<(Digest, u64), Failure> {
     let urls = match place {
-        Place::Other(Alternative::Debian { package, file }) => {
-            let path = Alternative::pool_path(package, file);
+        Place::Other(Alternative::Debian(file)) => {
+            let path = file.pool_path();
             let mirrors = basalt_sdk::archive::mirrors().map_err(|error| Failure::from(SourcesError::from(error)))?;
             mirrors.iter().map(|mirror| format!("{mirror}/{path}")).collect()
         }

@@ -76,13 +76,8 @@ pub struct RepositoryFiles {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Alternative {
-    /// `debian:<source package>/<file>`: Debian's archive, by the mirrors that the machine's apt is set up with.
-    Debian {
-        /// The source package.
-        package: String,
-        /// The file in its folder of the pool.
-        file: String,
-    },
+    /// `debian:[<area>/]<source package>/<file>`: Debian's archive, by the mirrors that the machine's apt is set up with.
+    Debian(DebianFile),
     /// `pypi:<project>==<version>`: the source distribution, as a file of the Python package index.
     Pypi {
         /// The project's name, as it is written.
@@ -92,15 +87,52 @@ pub enum Alternative {
     },
 }
 
-impl Alternative {
-    /// Where a file of Debian's archive is below the archive's root.
+/// Areas of Debian's archive (Debian Policy 2.2). A file whose area is not said is in the first.
+const AREAS: [&str; 4] = ["main", "contrib", "non-free", "non-free-firmware"];
+
+/// File of Debian's archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DebianFile {
+    /// Area of the archive: one of `main`, `contrib`, `non-free` and `non-free-firmware`.
+    pub area: &'static str,
+    /// The source package.
+    pub package: String,
+    /// The file in its folder of the pool.
+    pub file: String,
+}
+
+impl DebianFile {
+    /// Reads what stands after `debian:`.
+    fn parse(text: &str) -> Option<Self> {
+        let (before, file) = text.rsplit_once('/')?;
+        let (area, package) = before.split_once('/').unwrap_or((AREAS[0], before));
+        let area = AREAS.into_iter().find(|known| *known == area)?;
+        (is_word(package) && check::file_name(file).is_ok()).then(|| Self {
+            area,
+            package: package.to_owned(),
+            file: file.to_owned(),
+        })
+    }
+
+    /// Path below the archive's root.
     ///
     /// The pool's folders are the first letter of the source package, or the first four if it begins with `lib`
     /// (Debian Policy leaves it to the archive; every archive does it so).
-    pub fn pool_path(package: &str, file: &str) -> String {
+    pub fn pool_path(&self) -> String {
+        let Self { area, package, file } = self;
         let letters = if package.starts_with("lib") { 4 } else { 1 };
         let folder: String = package.chars().take(letters).collect();
-        format!("pool/main/{folder}/{package}/{file}")
+        format!("pool/{area}/{folder}/{package}/{file}")
+    }
+}
+
+impl std::fmt::Display for DebianFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { area, package, file } = self;
+        match *area == AREAS[0] {
+            true => write!(f, "debian:{package}/{file}"),
+            false => write!(f, "debian:{area}/{package}/{file}"),
+        }
     }
 }
 
@@ -110,18 +142,11 @@ impl FromStr for Alternative {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` is not a place: `debian:<source package>/<file>` or `pypi:<project>==<version>` is expected"
+                "`{text}` is not a place: `debian:[<area>/]<source package>/<file>` or `pypi:<project>==<version>` is expected"
             )
         };
         match text.split_once(':') {
-            Some(("debian", rest)) => {
-                let (package, file) = rest.split_once('/').ok_or_else(wrong)?;
-                let valid = is_word(package) && check::file_name(file).is_ok();
-                valid.then(|| Self::Debian {
-                    package: package.to_owned(),
-                    file: file.to_owned(),
-                })
-            }
+            Some(("debian", rest)) => DebianFile::parse(rest).map(Self::Debian),
             Some(("pypi", rest)) => {
                 let (project, version) = rest.split_once("==").ok_or_else(wrong)?;
                 (is_word(project) && is_word(version)).then(|| Self::Pypi {
@@ -155,7 +180,7 @@ impl TryFrom<String> for Alternative {
 impl std::fmt::Display for Alternative {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Debian { package, file } => write!(f, "debian:{package}/{file}"),
+            Self::Debian(file) => file.fmt(f),
             Self::Pypi { project, version } => write!(f, "pypi:{project}=={version}"),
         }
     }
@@ -237,6 +262,8 @@ dir = "."
             ("\"zlib-1.3.1.tar.gz\"", "\"--help\"", "begins with `-`"),
             ("\"zlib-1.3.1.tar.gz\"", "\"a\\nb\"", "control character"),
             ("debian:zlib/", "debian:-o/", "is not a place"),
+            ("debian:zlib/", "debian:universe/zlib/", "is not a place"),
+            ("debian:zlib/", "debian:main/z/zlib/", "is not a place"),
             (
                 "debian:zlib/zlib_1.3.1.orig.tar.gz",
                 "pypi:--index-url==1",
@@ -258,7 +285,19 @@ dir = "."
 
     #[test]
     fn the_pool_has_its_folders() {
-        assert_eq!(Alternative::pool_path("zlib", "z"), "pool/main/z/zlib/z");
-        assert_eq!(Alternative::pool_path("libcap2", "c"), "pool/main/libc/libcap2/c");
+        for (text, path) in [
+            ("debian:zlib/z", "pool/main/z/zlib/z"),
+            ("debian:libcap2/c", "pool/main/libc/libcap2/c"),
+            (
+                "debian:non-free-firmware/firmware-nonfree/f.deb",
+                "pool/non-free-firmware/f/firmware-nonfree/f.deb",
+            ),
+        ] {
+            let Ok(Alternative::Debian(file)) = text.parse() else {
+                panic!("{text} is a file of Debian's archive");
+            };
+            assert_eq!(file.pool_path(), path);
+            assert_eq!(file.to_string(), text);
+        }
     }
 }
