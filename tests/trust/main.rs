@@ -8,6 +8,7 @@ mod addons;
 mod audit;
 mod bom;
 mod dnf;
+mod firmware;
 mod fixture;
 mod harden;
 mod origin;
@@ -74,6 +75,10 @@ const TESTS: &[TestCase<TestDirectory>] = &[
     ),
     ("addons_what_is_off_fails", addons::what_is_off_fails),
     ("addons_a_wrong_table_is_told", addons::a_wrong_table_is_told),
+    (
+        "firmware_what_modules_ask_for_is_packaged",
+        firmware::what_modules_ask_for_is_packaged,
+    ),
     (
         "preflight_examples_hold_for_the_image",
         preflight::examples_hold_for_the_image,
