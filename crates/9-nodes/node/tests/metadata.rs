@@ -27,7 +27,13 @@ mod clock;
 mod http_server;
 
 use clock::TestClock;
-use http_server::{Server, page};
+use http_server::Server;
+
+/// Pages by their paths; 404 for others.
+fn page(pages: &[(&str, &str)], path: &str) -> (u16, Vec<u8>) {
+    let found = pages.iter().find(|(known, _)| *known == path);
+    found.map_or((404, b"Not Found".to_vec()), |(_, text)| (200, (*text).into()))
+}
 
 const LIMITS: HttpLimits = HttpLimits {
     connect: Duration::from_secs(20),
@@ -138,7 +144,7 @@ fn a_service_of_ec2_without_sessions_is_not_asked_without_one() {
 /// Google's service, which answers nobody without its header.
 fn gce(encoding: &'static str, user_data: String) -> Server {
     Server::new(move |request| {
-        if request.header("metadata-flavor") != Some("google")
+        if request.header("metadata-flavor") != Some("Google")
             || request.header("host") != Some("metadata.google.internal")
         {
             return (403, Vec::new());

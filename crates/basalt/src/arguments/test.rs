@@ -60,7 +60,7 @@ pub enum TestStep {
     Engine,
     /// All packages and images are built.
     Packages,
-    /// NodeConfigs and joins, compared with the kubelet and kubeadm of each minor.
+    /// NodeConfigs and joins, given to the kubelet and kubeadm of each minor, and to containerd.
     Kubernetes,
     /// The tree of tools that results are compared with is made.
     ReferenceTools,

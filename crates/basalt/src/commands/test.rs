@@ -2,7 +2,7 @@
 
 mod conformance;
 mod counts;
-mod kubernetes;
+mod real_programs;
 mod record;
 mod repetition;
 
@@ -16,7 +16,7 @@ use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Report, Result, miette};
 
 use self::counts::{TestCounts, TestOutput};
-use self::kubernetes::KubernetesPrograms;
+use self::real_programs::RealPrograms;
 use self::record::{StepResult, TestedAt};
 use super::{answer, answer_json, images, selection};
 use crate::arguments::Test;
@@ -59,8 +59,8 @@ const DEFAULT: [TestStep; 12] = [
 /// Steps that only `--long` runs, after the others: they take too long for every run.
 const LONG_STEPS: [TestStep; 2] = [TestStep::Live, TestStep::Joins];
 
-/// Beginning of the names of tests that need the kubelet or kubeadm.
-const KUBERNETES_TESTS: &str = "the_real_kube";
+/// Beginning of the names of tests that need the kubelet, kubeadm or containerd.
+const REAL_PROGRAM_TESTS: &str = "the_real_";
 
 /// Environment variable under which tests do what takes long, too.
 const LONG: &str = "BASALT_TEST_LONG";
@@ -169,7 +169,7 @@ impl TestStep {
             Self::Launcher => "the launcher",
             Self::Engine => "the engine on small packages",
             Self::Packages => "packages and images",
-            Self::Kubernetes => "the kubelet and kubeadm",
+            Self::Kubernetes => "the kubelet, kubeadm and containerd",
             Self::ReferenceTools => "reference tools",
             Self::Trust => "what can be trusted",
             Self::Boots => "boots and clusters",
@@ -250,7 +250,7 @@ impl TestRun<'_> {
             TestStep::Node => {
                 let command = self.cargo(["test", "--no-fail-fast", "--package", AGENT]);
                 // These are a step of their own, when both are built.
-                self.tests(step, "node", command.args(["--", "--skip", KUBERNETES_TESTS]))
+                self.tests(step, "node", command.args(["--", "--skip", REAL_PROGRAM_TESTS]))
             }
             TestStep::Launcher => self.target(step, "launcher"),
             TestStep::Engine => self.target(step, "engine"),
@@ -280,17 +280,23 @@ impl TestRun<'_> {
         images::assemble(self.checkout, &context, &names).map(drop)
     }
 
-    /// Compares what the agent makes of NodeConfigs with the kubelet and with kubeadm, of each minor.
+    /// Gives what the agent makes of NodeConfigs to the kubelet and to kubeadm of each minor, and to containerd.
     fn kubernetes(&mut self, step: TestStep) -> Result<()> {
-        for programs in KubernetesPrograms::all(self.checkout)? {
+        for (minor, programs) in RealPrograms::of_kubernetes(self.checkout)? {
             let command = self
                 .cargo(["test", "--package", AGENT, "--test", "kubelet", "--test", "kubeadm"])
-                .args(["--", KUBERNETES_TESTS])
+                .args(["--", REAL_PROGRAM_TESTS])
                 .env("BASALT_KUBELET", programs.program("kubelet"))
                 .env("BASALT_KUBEADM", programs.program("kubeadm"));
-            self.tests(step, &format!("kubernetes-{}", programs.minor), command)?;
+            self.tests(step, &format!("kubernetes-{minor}"), command)?;
         }
-        Ok(())
+        let programs = RealPrograms::of_containerd(self.checkout)?;
+        let command = self
+            .cargo(["test", "--package", AGENT, "--test", "containerd"])
+            .args(["--", REAL_PROGRAM_TESTS])
+            .env("BASALT_CONTAINERD", programs.program("containerd"))
+            .env("BASALT_CRICTL", programs.program("crictl"));
+        self.tests(step, "containerd", command)
     }
 
     /// Runs a target of the tests of the whole.

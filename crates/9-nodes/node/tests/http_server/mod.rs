@@ -1,5 +1,6 @@
 //! A server of HTTP on loopback, whose answers a test decides.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -26,7 +27,7 @@ impl Request {
                 let request = Self {
                     method: words.next().unwrap().to_owned(),
                     path: words.next().unwrap().to_owned(),
-                    headers: format!("\r\n{headers}\r\n").to_ascii_lowercase(),
+                    headers: headers.to_owned(),
                     body: body.to_owned(),
                 };
                 let length = request
@@ -42,10 +43,30 @@ impl Request {
         }
     }
 
-    /// Value of a header, in small letters.
+    /// Value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let (_, rest) = self.headers.split_once(&format!("\r\n{name}: "))?;
-        rest.split("\r\n").next()
+        let mut headers = self.headers.split("\r\n").filter_map(|line| line.split_once(": "));
+        headers.find_map(|(known, value)| known.eq_ignore_ascii_case(name).then_some(value))
+    }
+}
+
+/// Answer to a request: its status, the lines of its header with a line break each, and its body.
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Lines of the header but for the length of the body.
+    pub header: String,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl From<(u16, Vec<u8>)> for Answer {
+    fn from((status, body): (u16, Vec<u8>)) -> Self {
+        Self {
+            status,
+            header: String::new(),
+            body,
+        }
     }
 }
 
@@ -57,8 +78,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that answers each request with a status and a body.
-    pub fn new(answer: impl Fn(&Request) -> (u16, Vec<u8>) + Send + 'static) -> Self {
+    /// A server that answers each request, the answer to `HEAD` without its body.
+    pub fn new<A: Into<Answer>>(answer: impl Fn(&Request) -> A + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -71,10 +92,12 @@ impl Server {
                     .lock()
                     .unwrap()
                     .push(format!("{} {}", request.method, request.path));
-                let (status, body) = answer(&request);
-                let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n", body.len());
+                let Answer { status, header, body } = answer(&request).into();
+                let mut head = format!("HTTP/1.1 {status} X\r\n{header}");
+                let _ = write!(head, "Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let body: &[u8] = if request.method == "HEAD" { &[] } else { &body };
                 // A client may have read enough.
-                let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+                let _ = stream.write_all(&[head.as_bytes(), body].concat());
             }
         });
         Self { address, log }
@@ -84,10 +107,4 @@ impl Server {
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
-}
-
-/// Pages by their paths; 404 for others.
-pub fn page(pages: &[(&str, &str)], path: &str) -> (u16, Vec<u8>) {
-    let found = pages.iter().find(|(known, _)| *known == path);
-    found.map_or((404, b"Not Found".to_vec()), |(_, text)| (200, (*text).into()))
 }
