@@ -43,7 +43,7 @@ pub fn decode_what_fits<T: DeserializeOwned + JsonSchema>(document: &Document) -
     (value, found)
 }
 
-/// Those parts of a document that its type allows, and what is known of the others.
+/// Value of the parts of a document that its type allows, and what is known of the others.
 #[derive(Debug)]
 pub struct Decoded<T> {
     /// Value of the type; `None` if a part is missing that it has to have.

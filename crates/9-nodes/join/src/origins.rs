@@ -87,6 +87,15 @@ impl Origins {
         let rest = Problems::new(NamedSource::new(problems.name(), shown).with_language("yaml"), rest);
         (without_secrets(&Problems::new(source, told)), rest)
     }
+
+    /// Tells the errors of the check of a NodeConfig, which has some, as [`Self::tell`] does.
+    #[cfg(test)]
+    pub(crate) fn tell_errors(&self, config: &basalt_node_config::raw::NodeConfig) -> (Problems, Problems) {
+        let made = serde_json::to_string_pretty(config).expect("JSON");
+        let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+        let problems = basalt_node_config::check("made", &made, clock).expect_err("a wrong NodeConfig");
+        self.tell(&made, &problems)
+    }
 }
 
 #[cfg(test)]

@@ -67,13 +67,21 @@ pub fn check_for(
     clock: Clock,
     kubelet: KubeletMinor,
 ) -> Result<(NodeConfig, Problems), Problems> {
-    let document = document(name, text)?;
+    check_document(&document(name, text)?, clock, kubelet)
+}
+
+/// Checks a NodeConfig that [`document`] has parsed, for callers that look for more in its text.
+pub fn check_document(
+    document: &Document,
+    clock: Clock,
+    kubelet: KubeletMinor,
+) -> Result<(NodeConfig, Problems), Problems> {
     let Decoded {
         value,
         mut found,
         unfit,
-    } = schema::decode_with_advice::<raw::NodeConfig>(&document, &rules::advice);
-    let mut finder = Finder::new(&document, unfit, clock, kubelet);
+    } = schema::decode_with_advice::<raw::NodeConfig>(document, &rules::advice);
+    let mut finder = Finder::new(document, unfit, clock, kubelet);
     let config = value.and_then(|raw| rules::node_config(&mut finder, raw));
     found.append(&mut finder.into_found());
     let problems = document.problems(found);

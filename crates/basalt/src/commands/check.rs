@@ -59,8 +59,8 @@ fn check(name: &str, text: &str, kubelet: KubeletMinor) -> Result<(String, Optio
         let checked = basalt_image::definition::check(name, text);
         return checked.map(|definition| (format!("the definition of the image {}", definition.name), None));
     }
-    let (config, warnings) = basalt_node_config::check_for(name, text, Clock::Right(SystemTime::now()), kubelet)?;
     let document = basalt_node_config::document(name, text)?;
+    let (config, warnings) = basalt_node_config::check_document(&document, Clock::Right(SystemTime::now()), kubelet)?;
     let mut found: Vec<_> = warnings.iter().cloned().collect();
     found.extend(placeholders(&document, &config));
     let what = format!(

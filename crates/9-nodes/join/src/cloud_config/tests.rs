@@ -329,11 +329,8 @@ fn proxies_of_containerd_are_taken_over() {
     // What the check finds in it has its place.
     let text = with_files(&drop_in("containerd", "proxy.corp:3128"));
     let (data, _) = self::data(&text);
-    let made = serde_json::to_string_pretty(&crate::conversion::undiscovered(&data.request, Some(&data)).unwrap());
-    let made = made.unwrap();
-    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
-    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
-    let (told, rest) = data.origins.tell(&made, &problems);
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    let (told, rest) = data.origins.tell_errors(&config);
     assert_eq!(rest.errors(), 0, "{}", rest.brief());
     assert!(
         told.brief()
@@ -538,10 +535,7 @@ fn findings_of_the_last_check_have_the_lines_of_the_bootstrap_data() {
         .replace("net.core.somaxconn = 4096", "net.ipv4.ip_forward = 0");
     let (data, _) = data(&text);
     let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
-    let made = serde_json::to_string_pretty(&config).unwrap();
-    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
-    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
-    let (told, rest) = data.origins.tell(&made, &problems);
+    let (told, rest) = data.origins.tell_errors(&config);
     assert_eq!(rest.errors(), 0, "{}", rest.brief());
     let told = told.brief();
     for part in ["- name: eviction-hard", "net.ipv4.ip_forward = 0"] {

@@ -152,10 +152,7 @@ fn settings_have_the_places_of_their_arguments() {
         "  kubeletExtraArgs:\n  - {name: eviction-hard, value: bogus<1Gi}\n  - {name: event-qps, value: '-1'}\n";
     let (request, origins, _) = read_placed("join.yaml", &configuration("v1beta4", arguments, "")).unwrap();
     let config = crate::conversion::undiscovered(&request, None).unwrap();
-    let text = serde_json::to_string_pretty(&config).unwrap();
-    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
-    let problems = basalt_node_config::check("made", &text, clock).unwrap_err();
-    let (told, rest) = origins.tell(&text, &problems);
+    let (told, rest) = origins.tell_errors(&config);
     assert!(rest.is_empty(), "{}", rest.brief());
     let told = told.brief();
     assert!(
@@ -172,10 +169,8 @@ fn settings_have_the_places_of_their_arguments() {
 fn an_address_that_no_node_reaches_has_its_place() {
     let tunnel = configuration("v1beta4", "", "").replace("192.0.2.10:6443", "127.0.0.1:6443");
     let (request, origins, _) = read_placed("join.yaml", &tunnel).unwrap();
-    let made = serde_json::to_string_pretty(&crate::conversion::undiscovered(&request, None).unwrap()).unwrap();
-    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
-    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
-    let (told, rest) = origins.tell(&made, &problems);
+    let config = crate::conversion::undiscovered(&request, None).unwrap();
+    let (told, rest) = origins.tell_errors(&config);
     assert!(rest.is_empty(), "{}", rest.brief());
     let expected = "join.yaml:6:24: error: no node reaches the API server at this address";
     assert!(told.brief().starts_with(expected), "{}", told.brief());

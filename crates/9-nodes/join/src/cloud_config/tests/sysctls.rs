@@ -2,6 +2,13 @@
 
 use super::*;
 
+/// Errors of the check of the NodeConfig that bootstrap data give, at their places in it.
+fn told(text: &str) -> String {
+    let (data, _) = data(text);
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    data.origins.tell_errors(&config).0.brief()
+}
+
 #[test]
 fn settings_of_encoded_files_have_the_lines_of_the_content() {
     let encoded = STANDARD.encode("# a\n\nnet.ipv4.ip_forward = 0\n");
@@ -10,12 +17,7 @@ fn settings_of_encoded_files_have_the_lines_of_the_content() {
         &format!("    encoding: b64\n    content: {encoded}\n"),
     );
     assert_ne!(text, WORKER);
-    let (data, _) = data(&text);
-    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
-    let made = serde_json::to_string_pretty(&config).unwrap();
-    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
-    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
-    let told = data.origins.tell(&made, &problems).0.brief();
+    let told = told(&text);
     let place = format!("user-data:{}:", line(&text, "encoding: b64") + 1);
     assert!(
         told.contains(&place) && told.contains("(line 3 of the content)"),
@@ -46,12 +48,7 @@ fn each_of_many_settings_has_its_line() {
         setting,
         &format!("{}      net.ipv4.ip_forward = 0\n", setting.repeat(5000)),
     );
-    let (data, _) = data(&text);
-    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
-    let made = serde_json::to_string_pretty(&config).unwrap();
-    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
-    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
-    let told = data.origins.tell(&made, &problems).0.brief();
+    let told = told(&text);
     let place = format!("user-data:{}:", line(&text, "net.ipv4.ip_forward = 0"));
     assert!(told.contains(&place), "{told}");
 }
