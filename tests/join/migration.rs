@@ -96,10 +96,11 @@ pub fn workloads_move_without_a_lost_request(fixture: &Fixture) -> Result<(), Fa
     }
     ensure(before == old, || format!("{before:?}, not {old:?}"))?;
 
-    let control_plane = NodeNumber::first(1).next().ok_or("no number")?;
+    // It is cordoned and emptied meanwhile, and its kube-proxy goes on.
+    let first_worker = NodeNumber::first(1).next().ok_or("no number")?;
     let url = format!(
         "http://127.0.0.1:{}/",
-        fixture.machines().forward(control_plane, NODE_PORT)?
+        fixture.machines().forward(first_worker, NODE_PORT)?
     );
     until_every(TICK, "the workload answers", SOON, || ureq::get(&url).call().is_ok())?;
     let stop = AtomicBool::new(false);

@@ -107,7 +107,9 @@ pub fn kubectl_works_alike_on_both(fixture: &Fixture) -> Result<(), Failed> {
         let echo = ["exec", "--stdin", name, "--", "busybox", "cat"];
         let echoed = cluster.command(&echo).input("through exec\n").output();
         let echoed = echoed.map_err(basalt_test_environment::shown)?.text();
-        ensure(echoed == "through exec\n", || format!("exec on {node}: {echoed}"))?;
+        ensure(echoed.trim_end() == "through exec", || {
+            format!("exec on {node}: {echoed}")
+        })?;
         // Of a pod that has just started, the kubelet has no figures yet.
         until_every(TICK, &format!("{node} measures the memory of {name}"), SOON, || {
             let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"));
