@@ -84,7 +84,7 @@ fn ec2(user_data: Option<Vec<u8>>) -> Server {
                 _ => (400, Vec::new()),
             };
         }
-        if request.header("x-aws-ec2-metadata-token") != Some("session==") {
+        if request.header("x-aws-ec2-metadata-token") != Some("SESSION==") {
             return (401, Vec::new());
         }
         match (&user_data, request.path.as_str()) {
