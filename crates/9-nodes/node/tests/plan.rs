@@ -4,46 +4,20 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 use basalt_node::facts::MachineFacts;
 use basalt_node::plan::plan;
 use basalt_node::size::Size;
-use basalt_node_config::{Clock, NodeConfig, check};
+use basalt_node_config::NodeConfig;
 use serde_json::json;
 
-const CA: &str = include_str!("../../node-config/tests/certificates/ca.pem");
+mod node_config;
 
-fn try_checked(text: &str) -> Result<NodeConfig, String> {
-    // 2030, when the certificates of these tests are valid.
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-    let result = check("node.yaml", text, Clock::Right(now));
-    result.map(|(config, _)| config).map_err(|problems| problems.brief())
-}
+use node_config::{CA, UNKNOWN, least, try_checked, try_least};
 
 fn checked(text: &str) -> NodeConfig {
     try_checked(text).unwrap_or_else(|problems| panic!("{problems}"))
 }
-
-/// The least that a NodeConfig can be, with something more at its end.
-fn least(more: &str) -> NodeConfig {
-    try_least(more).unwrap_or_else(|problems| panic!("{problems}"))
-}
-
-fn try_least(more: &str) -> Result<NodeConfig, String> {
-    let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
-    try_checked(&format!(
-        "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
-         bootstrapToken: abcdef.0123456789abcdef\n  ca: |\n{ca}{more}"
-    ))
-}
-
-/// A machine of which nothing is known.
-const UNKNOWN: MachineFacts = MachineFacts {
-    machine_id: None,
-    size: None,
-    credential_providers: Vec::new(),
-};
 
 /// Configuration of the kubelet on a machine with two processors and 4 GiB.
 fn kubelet(more: &str) -> serde_json::Value {

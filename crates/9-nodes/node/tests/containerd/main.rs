@@ -12,6 +12,8 @@
 
 #[path = "../http_server/mod.rs"]
 mod http_server;
+#[path = "../node_config/mod.rs"]
+mod node_config;
 mod registry;
 mod run;
 

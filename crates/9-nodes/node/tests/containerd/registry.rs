@@ -20,7 +20,7 @@ const TOKEN: &str = "Good.Token";
 /// An archive without entries (POSIX pax): two blocks of zeros.
 const LAYER: [u8; 1024] = [0; 1024];
 
-/// What a registry asks for, and the form in which its token server takes it.
+/// Challenge of a registry (RFC 9110, `WWW-Authenticate`), and the form in which its token server takes credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Challenge {
     /// Name and password with each request.
