@@ -11,7 +11,6 @@
 //! is the same: all that it asks, reads and is given is of kubeadm and of the API server that kubeadm set up.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use basalt_cluster::topology::{CONTROL_PLANE, POD_NETWORK};
 use basalt_document::Document;
@@ -22,9 +21,12 @@ use serde_json::Value;
 
 use crate::cluster::TICK;
 use crate::cluster_network::ClusterNetwork;
+use crate::fixture::SOON;
 
 /// Components that kubeadm makes manifests of; etcd is that of the local cluster, with keys of their own.
 pub const COMPONENTS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+/// Name of its node.
+pub const NODE: &str = "control-plane";
 /// Port of the API server. Those of the local cluster's components, in the same network, are the usual ones.
 pub const API_PORT: u16 = 6444;
 
@@ -32,8 +34,6 @@ pub const API_PORT: u16 = 6444;
 const KUBERNETES: &str = "etc/kubernetes";
 /// Path of kubeadm's configuration in the root folder.
 const CONFIGURATION: &str = "/etc/kubeadm.yaml";
-/// Time-out of a phase of kubeadm, and of the start of the components.
-const SOON: Duration = Duration::from_secs(180);
 
 /// The components, and the root folder of them and of kubeadm.
 pub struct ControlPlane {
@@ -132,7 +132,7 @@ fn configuration(version: &str) -> String {
         r#"apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 localAPIEndpoint: {{advertiseAddress: {CONTROL_PLANE}, bindPort: {API_PORT}}}
-nodeRegistration: {{name: control-plane, criSocket: "unix:///run/containerd/containerd.sock"}}
+nodeRegistration: {{name: {NODE}, criSocket: "unix:///run/containerd/containerd.sock"}}
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration

@@ -4,7 +4,7 @@ use basalt_test_environment::{Failed, ensure};
 use serde_json::{Value, json};
 
 use crate::cluster::KubeadmCluster;
-use crate::control_plane::{COMPONENTS, ControlPlane};
+use crate::control_plane::{COMPONENTS, ControlPlane, NODE};
 use crate::fixture::Fixture;
 use crate::kubeadm;
 
@@ -25,9 +25,6 @@ fn configuration(cluster: &KubeadmCluster, node: &str) -> Result<Vec<Value>, Fai
     }
     Ok(read)
 }
-
-/// Name of the control plane's node.
-const NODE: &str = "control-plane";
 
 /// Adds what a kubelet on the machine of the control plane would tell the API server, for kubeadm asks for it there: the node,
 /// and mirrors of the static pods.
